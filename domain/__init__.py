@@ -1,0 +1,1 @@
+"""The business of Crossdock: tables, rules, SQL, the planner, the feed."""

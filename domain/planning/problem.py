@@ -1,0 +1,237 @@
+"""What the planner is asked and what it answers: values only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.vocabulary import (
+    FulfillmentMethod,
+    LocationKind,
+    LocationService,
+    LocationStatus,
+    ServiceLevel,
+    UnavailabilityCode,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A place on earth, WGS 84 degrees."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """One stretch of opening on a weekday (1 is Monday), minutes after local midnight; 1440 closes at midnight."""
+
+    weekday: int
+    opens: int
+    closes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """How far a carrier service reaches and how long it travels: days `(least, most)`, or minutes."""
+
+    name: str
+    max_km: float
+    transit_days: tuple[int, int] | None = None
+    transit_minutes: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What one parcel of up to `max_grams` costs the retailer in a zone, in minor units."""
+
+    zone: str
+    max_grams: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One product of one carrier. Times are local to the collecting location; money is in minor units of `currency`.
+
+    `location_kinds` and `location_codes` are empty where every location may use it. `cutoff` is None where the carrier
+    collects on call. `shopper_price` is what the shopper pays, nothing from a cart value of `free_from`.
+    """
+
+    code: str
+    carrier: str
+    name: str
+    level: ServiceLevel
+    countries: frozenset[str]
+    currency: str
+    location_kinds: frozenset[LocationKind] = frozenset()
+    location_codes: frozenset[str] = frozenset()
+    cutoff: time | None = None
+    deliver_by: time | None = None
+    collects: frozenset[int] = frozenset({1, 2, 3, 4, 5})
+    delivers: frozenset[int] = frozenset({1, 2, 3, 4, 5, 6})
+    max_grams: int | None = None
+    zones: tuple[Zone, ...] = ()
+    tariffs: tuple[Tariff, ...] = ()
+    shopper_price: int = 0
+    free_from: int | None = None
+    co2_grams_per_km: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A location as the planner sees it.
+
+    `openings` is empty where it never opens; `service_codes` is None where every fitting carrier service may be used.
+    """
+
+    code: str
+    kind: LocationKind
+    status: LocationStatus
+    country: str
+    position: Point
+    time_zone: ZoneInfo
+    services: frozenset[LocationService]
+    openings: tuple[Opening, ...]
+    closures: frozenset[date] = frozenset()
+    handling: timedelta = timedelta(0)
+    tags: frozenset[str] = frozenset()
+    service_codes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """All sites, sorted by code, and all active carrier services, as one immutable snapshot.
+
+    `latitudes` and `longitudes` (radians, shape `(sites,)`) stand beside `sites`, in the same order.
+    """
+
+    revision: int
+    sites: tuple[Site, ...]
+    services: tuple[Service, ...]
+    latitudes: NDArray[np.float64]
+    longitudes: NDArray[np.float64]
+    position_by_code: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A wanted quantity of one item; `grams` is the weight of one unit."""
+
+    sku: str
+    quantity: int
+    grams: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Which locations shall serve these lines.
+
+    `available[site, line]` is the quantity each site of the network may sell, int64. `blocked[site, line]` marks pairs
+    that must not be used (a rejection, a short pick, a lost race). `country` is where the goods go. `destination` is
+    None for pickup without a shopper's position. `pickup_codes`, where given, are the only sites asked for pickup;
+    `levels` the delivery levels asked for. `cart_value` is in minor units of `currency`, None where unknown.
+    `promised_latest`, where given, is a moment no parcel may pass.
+    """
+
+    network: Network
+    lines: Sequence[Line]
+    available: NDArray[np.int64]
+    now: datetime
+    currency: str
+    country: str | None = None
+    destination: Point | None = None
+    blocked: NDArray[np.bool_] | None = None
+    levels: Sequence[ServiceLevel] = tuple(ServiceLevel)
+    pickup_codes: Sequence[str] | None = None
+    within_km: float | None = None
+    pickup_limit: int = 5
+    cart_value: int | None = None
+    promised_latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A quantity of one item that a parcel carries."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One location's share of a plan.
+
+    `service_code` is None for pickup. `due_at` is when it has to be ready at the latest (the carrier's collection, or
+    `ready_at` for pickup). `cost` is what it costs the retailer, in minor units.
+    """
+
+    location_code: str
+    service_code: str | None
+    shares: tuple[Share, ...]
+    ready_at: datetime
+    due_at: datetime
+    arrives_earliest: datetime
+    arrives_latest: datetime
+    cost: int
+    distance_km: float | None = None
+    co2_grams: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a plan leaves out."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A way to serve the lines. `price` is what the shopper pays for it and `cost` what the retailer does, minor units.
+
+    `order_before` is the last moment to order and keep the promise; None where it moves with the clock.
+    """
+
+    method: FulfillmentMethod
+    level: ServiceLevel | None
+    parcels: tuple[Parcel, ...]
+    price: int
+    cost: int
+    missing: tuple[Missing, ...] = ()
+    order_before: datetime | None = None
+    pickup_code: str | None = None
+    distance_km: float | None = None
+
+    @property
+    def earliest(self) -> datetime:
+        """The moment before which nothing arrives."""
+        return max(parcel.arrives_earliest for parcel in self.parcels)
+
+    @property
+    def latest(self) -> datetime:
+        """The moment by which everything has arrived."""
+        return max(parcel.arrives_latest for parcel in self.parcels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """Why a method, a level or a line has no plan."""
+
+    method: FulfillmentMethod
+    code: UnavailabilityCode
+    message: str
+    level: ServiceLevel | None = None
+    sku: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Plans, best first, and the reasons for what could not be planned."""
+
+    plans: tuple[Plan, ...] = field(default=())
+    unavailable: tuple[Unavailable, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""Tables as SQLModel: metadata for the migrations and for cold reads."""

@@ -1,0 +1,174 @@
+"""The closed sets of words that orders, stock and work are described with. Their values are those of the contract."""
+
+from enum import StrEnum
+
+
+class LocationKind(StrEnum):
+    """What a location is."""
+
+    WAREHOUSE = "WAREHOUSE"
+    STORE = "STORE"
+    MICRO_HUB = "MICRO_HUB"
+    DROP_SHIPPER = "DROP_SHIPPER"
+
+
+class LocationStatus(StrEnum):
+    """ACTIVE takes work; SUSPENDED finishes what it has and takes none; CLOSED does neither."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+
+
+class LocationService(StrEnum):
+    """What a location does for shoppers."""
+
+    SHIP = "SHIP"
+    PICKUP = "PICKUP"
+    RETURN = "RETURN"
+
+
+class ServiceLevel(StrEnum):
+    """How fast a delivery is promised to be."""
+
+    STANDARD = "STANDARD"
+    EXPRESS = "EXPRESS"
+    NEXT_DAY = "NEXT_DAY"
+    SAME_DAY = "SAME_DAY"
+    INSTANT = "INSTANT"
+
+
+class FulfillmentMethod(StrEnum):
+    """How the goods reach the shopper."""
+
+    DELIVERY = "DELIVERY"
+    PICKUP = "PICKUP"
+
+
+class MovementReason(StrEnum):
+    """Why a quantity changed."""
+
+    RECEIVED = "RECEIVED"
+    SOLD = "SOLD"
+    RETURNED = "RETURNED"
+    ADJUSTED = "ADJUSTED"
+    COUNTED = "COUNTED"
+    DAMAGED = "DAMAGED"
+    TRANSFERRED_OUT = "TRANSFERRED_OUT"
+    TRANSFERRED_IN = "TRANSFERRED_IN"
+    RESERVED = "RESERVED"
+    RELEASED = "RELEASED"
+
+
+class UnavailabilityCode(StrEnum):
+    """Why a method, a level or a line has no option."""
+
+    UNKNOWN_SKU = "UNKNOWN_SKU"
+    OUT_OF_STOCK = "OUT_OF_STOCK"
+    DESTINATION_UNKNOWN = "DESTINATION_UNKNOWN"
+    NOT_SERVED = "NOT_SERVED"
+    TOO_FAR = "TOO_FAR"
+    TOO_HEAVY = "TOO_HEAVY"
+    CUTOFF_PASSED = "CUTOFF_PASSED"
+    CLOSED = "CLOSED"
+    NO_CAPACITY = "NO_CAPACITY"
+    RESTRICTED = "RESTRICTED"
+    TOO_MANY_PARCELS = "TOO_MANY_PARCELS"
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands."""
+
+    RECEIVED = "RECEIVED"
+    ON_HOLD = "ON_HOLD"
+    BACKORDERED = "BACKORDERED"
+    UNROUTABLE = "UNROUTABLE"
+    ROUTED = "ROUTED"
+    IN_FULFILLMENT = "IN_FULFILLMENT"
+    PARTIALLY_FULFILLED = "PARTIALLY_FULFILLED"
+    FULFILLED = "FULFILLED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+class AssignmentStatus(StrEnum):
+    """Where a location's share of an order stands."""
+
+    OFFERED = "OFFERED"
+    ACCEPTED = "ACCEPTED"
+    PICKING = "PICKING"
+    PACKED = "PACKED"
+    READY_FOR_PICKUP = "READY_FOR_PICKUP"
+    HANDED_OVER = "HANDED_OVER"
+    COLLECTED = "COLLECTED"
+    NOT_COLLECTED = "NOT_COLLECTED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+
+
+class AssignmentAction(StrEnum):
+    """What a location may do with its share of an order."""
+
+    ACCEPT = "ACCEPT"
+    REJECT = "REJECT"
+    START_PICKING = "START_PICKING"
+    REPORT_PICKED = "REPORT_PICKED"
+    PACK = "PACK"
+    HAND_OVER = "HAND_OVER"
+    MARK_READY = "MARK_READY"
+    COLLECT = "COLLECT"
+    RESTOCK = "RESTOCK"
+
+
+class RejectReason(StrEnum):
+    """Why a location does not do its share."""
+
+    OUT_OF_STOCK = "OUT_OF_STOCK"
+    DAMAGED = "DAMAGED"
+    TOO_BUSY = "TOO_BUSY"
+    CLOSED = "CLOSED"
+    OTHER = "OTHER"
+
+
+class UpdateKind(StrEnum):
+    """What happened, as a line of the feed."""
+
+    ORDER_PLACED = "ORDER_PLACED"
+    ORDER_ROUTED = "ORDER_ROUTED"
+    ORDER_STATUS_CHANGED = "ORDER_STATUS_CHANGED"
+    ORDER_CHANGED = "ORDER_CHANGED"
+    ORDER_LATE = "ORDER_LATE"
+    ORDER_CANCELLED = "ORDER_CANCELLED"
+    ASSIGNMENT_OFFERED = "ASSIGNMENT_OFFERED"
+    ASSIGNMENT_STATUS_CHANGED = "ASSIGNMENT_STATUS_CHANGED"
+    SHIPMENT_STATUS_CHANGED = "SHIPMENT_STATUS_CHANGED"
+    STOCK_CHANGED = "STOCK_CHANGED"
+    RETURN_STATUS_CHANGED = "RETURN_STATUS_CHANGED"
+
+
+class Role(StrEnum):
+    """Who is calling."""
+
+    STOREFRONT = "STOREFRONT"
+    STORE = "STORE"
+    OPERATIONS = "OPERATIONS"
+    ADMIN = "ADMIN"
+
+
+class ErrorCode(StrEnum):
+    """What kind of error it is, for a program."""
+
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    VERSION_CONFLICT = "VERSION_CONFLICT"
+    IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
+    OUT_OF_STOCK = "OUT_OF_STOCK"
+    NO_FULFILLMENT_OPTION = "NO_FULFILLMENT_OPTION"
+    DESTINATION_UNKNOWN = "DESTINATION_UNKNOWN"
+    INVALID_PICKUP_CODE = "INVALID_PICKUP_CODE"
+    OPTION_EXPIRED = "OPTION_EXPIRED"
+    RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
+    ACTION_NOT_ALLOWED = "ACTION_NOT_ALLOWED"
+    RETURN_NOT_ELIGIBLE = "RETURN_NOT_ELIGIBLE"

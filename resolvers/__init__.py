@@ -1,0 +1,1 @@
+"""Root fields as plain functions."""
