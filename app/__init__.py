@@ -1,0 +1,1 @@
+"""The process: settings, Postgres, the ASGI application and the command line."""
