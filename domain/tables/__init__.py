@@ -1,1 +1,13 @@
 """Tables as SQLModel: metadata for the migrations and for cold reads."""
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from domain.tables import assignments, feed, inventory, network, orders
+
+sa.Sequence("feed_id", metadata=SQLModel.metadata)
+sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
+
+metadata = SQLModel.metadata
+
+__all__ = ["assignments", "feed", "inventory", "metadata", "network", "orders"]

@@ -1,0 +1,57 @@
+"""A location's share of an order."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from domain.tables.columns import known, moment
+from domain.vocabulary import AssignmentStatus, FulfillmentMethod, RejectReason
+
+
+class Assignment(SQLModel, table=True):
+    """One parcel's worth of work at one location."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        sa.Index("assignment_order", "order_id"),
+        sa.Index("assignment_due", "location_id", "due_at", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    number: str = Field(unique=True)
+    order_id: UUID = Field(foreign_key="customer_order.id")
+    location_id: UUID = Field(foreign_key="location.id")
+    status: AssignmentStatus = Field(sa_type=known(AssignmentStatus))  # type: ignore[call-overload]
+    method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))  # type: ignore[call-overload]
+    carrier_service_code: str | None = None
+    offered_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    due_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    arrives_latest: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    assignee: str | None = None
+    reject_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))  # type: ignore[call-overload]
+    pickup_attempts: int = Field(sa_column_kwargs={"server_default": "0"})
+    pickup_locked_until: datetime | None = Field(default=None, sa_type=moment())  # type: ignore[call-overload]
+    version: int
+
+
+class AssignmentLine(SQLModel, table=True):
+    """What the location is asked to pick, and what it found."""
+
+    __tablename__ = "assignment_line"
+    __table_args__ = (
+        sa.CheckConstraint("quantity > 0", "assignment_line_quantity_positive"),
+        sa.CheckConstraint("picked >= 0 AND short >= 0 AND picked + short <= quantity", "assignment_line_sums"),
+        sa.Index("assignment_line_assignment", "assignment_id", "position"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    assignment_id: UUID = Field(foreign_key="assignment.id")
+    order_line_id: UUID = Field(foreign_key="order_line.id")
+    position: int
+    sku: str
+    quantity: int
+    picked: int = Field(sa_column_kwargs={"server_default": "0"})
+    short: int = Field(sa_column_kwargs={"server_default": "0"})
+    short_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))  # type: ignore[call-overload]

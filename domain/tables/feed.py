@@ -1,0 +1,39 @@
+"""The outbox: one row a fact, written in the fact's own transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from domain.tables.columns import Xid8, json, known, moment
+from domain.vocabulary import UpdateKind
+
+
+class Feed(SQLModel, table=True):
+    """`keys` say whom it concerns, `payload` what it brought. Rows are read in the order of their primary key."""
+
+    __tablename__ = "feed"
+
+    epoch: int = Field(primary_key=True)
+    xid: int = Field(
+        primary_key=True,
+        sa_type=Xid8,
+        sa_column_kwargs={"server_default": sa.text("pg_current_xact_id()")},
+    )
+    id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": sa.text("nextval('feed_id')")})
+    kind: UpdateKind = Field(sa_type=known(UpdateKind))  # type: ignore[call-overload]
+    keys: dict[str, Any] = Field(sa_type=json())  # type: ignore[call-overload]
+    payload: dict[str, Any] = Field(sa_type=json())  # type: ignore[call-overload]
+    at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+
+
+class FeedEpoch(SQLModel, table=True):
+    """One row: the feed's present epoch, and the database it was begun in."""
+
+    __tablename__ = "feed_epoch"
+    __table_args__ = (sa.CheckConstraint("only", "feed_epoch_is_one_row"),)
+
+    only: bool = Field(default=True, primary_key=True)
+    epoch: int
+    system_identifier: int = Field(sa_type=sa.BigInteger)

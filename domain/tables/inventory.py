@@ -1,0 +1,76 @@
+"""What there is of what, where, and why."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from domain.tables.columns import known, moment, texts
+from domain.vocabulary import MovementReason
+
+
+class Item(SQLModel, table=True):
+    """Something that is sold."""
+
+    __tablename__ = "item"
+    __table_args__ = (sa.CheckConstraint("weight_grams >= 0", "item_weight_not_negative"),)
+
+    sku: str = Field(primary_key=True)
+    name: str
+    weight_grams: int
+    tags: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    barcodes: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    image_url: str | None = None
+
+
+class Stock(SQLModel, table=True):
+    """The level of one item at one location. No index covers the quantities: that would end HOT updates."""
+
+    __tablename__ = "stock"
+    __table_args__ = (
+        sa.CheckConstraint("on_hand >= 0", "stock_on_hand_not_negative"),
+        sa.CheckConstraint("reserved >= 0", "stock_reserved_not_negative"),
+        sa.CheckConstraint("safety_stock >= 0", "stock_safety_not_negative"),
+        sa.Index("stock_location", "location_id", "sku"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    sku: str = Field(primary_key=True, foreign_key="item.sku")
+    location_id: UUID = Field(primary_key=True, foreign_key="location.id")
+    on_hand: int
+    reserved: int = Field(sa_column_kwargs={"server_default": "0"})
+    safety_stock: int = Field(sa_column_kwargs={"server_default": "0"})
+    incoming: int = Field(sa_column_kwargs={"server_default": "0"})
+    damaged: int = Field(sa_column_kwargs={"server_default": "0"})
+    version: int = Field(sa_column_kwargs={"server_default": "1"})
+    updated_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+
+
+class StockMovement(SQLModel, table=True):
+    """The ledger, append-only: the sum of a level's deltas is the level."""
+
+    __tablename__ = "stock_movement"
+    __table_args__ = (sa.Index("stock_movement_level", "sku", "location_id", "id"),)
+
+    id: UUID = Field(primary_key=True, sa_column_kwargs={"server_default": sa.text("gen_random_uuid()")})
+    sku: str
+    location_id: UUID
+    reason: MovementReason = Field(sa_type=known(MovementReason))  # type: ignore[call-overload]
+    on_hand_delta: int
+    reserved_delta: int
+    order_id: UUID | None = None
+    occurred_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    note: str | None = None
+
+
+class Idempotency(SQLModel, table=True):
+    """The first answer to each key: which thing it made, and from which input."""
+
+    __tablename__ = "idempotency"
+
+    scope: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    input_hash: bytes
+    result: str
+    created_at: datetime = Field(sa_type=moment(), index=True)  # type: ignore[call-overload]

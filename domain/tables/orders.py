@@ -1,0 +1,80 @@
+"""What shoppers want."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from domain.tables.columns import json, known, moment, texts
+from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel
+
+
+class Order(SQLModel, table=True):
+    """An order. `ship_to` is an address with its resolved position; money is in minor units of `currency`."""
+
+    __tablename__ = "customer_order"
+    __table_args__ = (
+        sa.Index("customer_order_placed", "placed_at", "id"),
+        sa.Index("customer_order_promised", "promised_latest", "id"),
+        sa.Index("customer_order_email", sa.text("lower(customer_email)")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    number: str = Field(unique=True)
+    status: OrderStatus = Field(sa_type=known(OrderStatus))  # type: ignore[call-overload]
+    channel: str
+    method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))  # type: ignore[call-overload]
+    level: ServiceLevel | None = Field(default=None, sa_type=known(ServiceLevel))  # type: ignore[call-overload]
+    tags: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    placed_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    updated_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    promised_earliest: datetime | None = Field(default=None, sa_type=moment())  # type: ignore[call-overload]
+    promised_latest: datetime | None = Field(default=None, sa_type=moment())  # type: ignore[call-overload]
+    customer_name: str
+    customer_email: str | None = None
+    customer_phone: str | None = None
+    ship_to: dict[str, Any] | None = Field(default=None, sa_type=json())  # type: ignore[call-overload]
+    pickup_location_id: UUID | None = Field(default=None, foreign_key="location.id")
+    pickup_code: str | None = None
+    currency: str
+    shipping_price: int = Field(sa_type=sa.BigInteger)
+    total: int = Field(sa_type=sa.BigInteger)
+    version: int
+
+
+class OrderLine(SQLModel, table=True):
+    """A wanted quantity of one item. `unit_price` is in minor units of the order's currency."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        sa.CheckConstraint("quantity > 0", "order_line_quantity_positive"),
+        sa.CheckConstraint("fulfilled >= 0 AND cancelled >= 0 AND fulfilled + cancelled <= quantity", "order_line_sums"),
+        sa.Index("order_line_order", "order_id", "position"),
+        sa.Index("order_line_sku", "sku"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    order_id: UUID = Field(foreign_key="customer_order.id")
+    position: int
+    sku: str
+    quantity: int
+    unit_price: int = Field(sa_type=sa.BigInteger)
+    fulfilled: int = Field(sa_column_kwargs={"server_default": "0"})
+    cancelled: int = Field(sa_column_kwargs={"server_default": "0"})
+
+
+class Timeline(SQLModel, table=True):
+    """What happened to an order, for people. `location_id` is set where it concerns one location's work."""
+
+    __tablename__ = "timeline"
+    __table_args__ = (sa.Index("timeline_order", "order_id", "at", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    order_id: UUID
+    at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    kind: str
+    message: str
+    actor: str | None = None
+    location_id: UUID | None = None
