@@ -23,16 +23,16 @@ class Assignment(SQLModel, table=True):
     number: str = Field(unique=True)
     order_id: UUID = Field(foreign_key="customer_order.id")
     location_id: UUID = Field(foreign_key="location.id")
-    status: AssignmentStatus = Field(sa_type=known(AssignmentStatus))  # type: ignore[call-overload]
-    method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))  # type: ignore[call-overload]
+    status: AssignmentStatus = Field(sa_type=known(AssignmentStatus))
+    method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))
     carrier_service_code: str | None = None
-    offered_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
-    due_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
-    arrives_latest: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    offered_at: datetime = Field(sa_type=moment())
+    due_at: datetime = Field(sa_type=moment())
+    arrives_latest: datetime = Field(sa_type=moment())
     assignee: str | None = None
-    reject_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))  # type: ignore[call-overload]
+    reject_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))
     pickup_attempts: int = Field(sa_column_kwargs={"server_default": "0"})
-    pickup_locked_until: datetime | None = Field(default=None, sa_type=moment())  # type: ignore[call-overload]
+    pickup_locked_until: datetime | None = Field(default=None, sa_type=moment())
     version: int
 
 
@@ -54,4 +54,4 @@ class AssignmentLine(SQLModel, table=True):
     quantity: int
     picked: int = Field(sa_column_kwargs={"server_default": "0"})
     short: int = Field(sa_column_kwargs={"server_default": "0"})
-    short_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))  # type: ignore[call-overload]
+    short_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))

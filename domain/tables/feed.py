@@ -21,11 +21,13 @@ class Feed(SQLModel, table=True):
         sa_type=Xid8,
         sa_column_kwargs={"server_default": sa.text("pg_current_xact_id()")},
     )
-    id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": sa.text("nextval('feed_id')")})
-    kind: UpdateKind = Field(sa_type=known(UpdateKind))  # type: ignore[call-overload]
-    keys: dict[str, Any] = Field(sa_type=json())  # type: ignore[call-overload]
-    payload: dict[str, Any] = Field(sa_type=json())  # type: ignore[call-overload]
-    at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    id: int = Field(
+        primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": sa.text("nextval('feed_id')")}
+    )
+    kind: UpdateKind = Field(sa_type=known(UpdateKind))
+    keys: dict[str, Any] = Field(sa_type=json())
+    payload: dict[str, Any] = Field(sa_type=json())
+    at: datetime = Field(sa_type=moment())
 
 
 class FeedEpoch(SQLModel, table=True):

@@ -19,8 +19,8 @@ class Item(SQLModel, table=True):
     sku: str = Field(primary_key=True)
     name: str
     weight_grams: int
-    tags: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
-    barcodes: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    tags: list[str] = Field(sa_type=texts())
+    barcodes: list[str] = Field(sa_type=texts())
     image_url: str | None = None
 
 
@@ -44,7 +44,7 @@ class Stock(SQLModel, table=True):
     incoming: int = Field(sa_column_kwargs={"server_default": "0"})
     damaged: int = Field(sa_column_kwargs={"server_default": "0"})
     version: int = Field(sa_column_kwargs={"server_default": "1"})
-    updated_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    updated_at: datetime = Field(sa_type=moment())
 
 
 class StockMovement(SQLModel, table=True):
@@ -56,11 +56,11 @@ class StockMovement(SQLModel, table=True):
     id: UUID = Field(primary_key=True, sa_column_kwargs={"server_default": sa.text("gen_random_uuid()")})
     sku: str
     location_id: UUID
-    reason: MovementReason = Field(sa_type=known(MovementReason))  # type: ignore[call-overload]
+    reason: MovementReason = Field(sa_type=known(MovementReason))
     on_hand_delta: int
     reserved_delta: int
     order_id: UUID | None = None
-    occurred_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    occurred_at: datetime = Field(sa_type=moment())
     note: str | None = None
 
 
@@ -73,4 +73,4 @@ class Idempotency(SQLModel, table=True):
     key: str = Field(primary_key=True)
     input_hash: bytes
     result: str
-    created_at: datetime = Field(sa_type=moment(), index=True)  # type: ignore[call-overload]
+    created_at: datetime = Field(sa_type=moment(), index=True)

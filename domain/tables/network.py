@@ -26,10 +26,10 @@ class Location(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     code: str = Field(unique=True)
     name: str
-    kind: LocationKind = Field(sa_type=known(LocationKind))  # type: ignore[call-overload]
-    status: LocationStatus = Field(sa_type=known(LocationStatus))  # type: ignore[call-overload]
+    kind: LocationKind = Field(sa_type=known(LocationKind))
+    status: LocationStatus = Field(sa_type=known(LocationStatus))
     address_name: str | None = None
-    address_lines: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    address_lines: list[str] = Field(sa_type=texts())
     postal_code: str
     city: str
     region: str | None = None
@@ -37,15 +37,15 @@ class Location(SQLModel, table=True):
     latitude: float
     longitude: float
     time_zone: str
-    tags: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
-    services: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
-    opening_hours: list[Any] = Field(sa_type=json())  # type: ignore[call-overload]
-    closures: list[Any] = Field(sa_type=json())  # type: ignore[call-overload]
-    capacity: list[Any] = Field(sa_type=json())  # type: ignore[call-overload]
+    tags: list[str] = Field(sa_type=texts())
+    services: list[str] = Field(sa_type=texts())
+    opening_hours: list[Any] = Field(sa_type=json())
+    closures: list[Any] = Field(sa_type=json())
+    capacity: list[Any] = Field(sa_type=json())
     handling_seconds: int
-    carrier_service_codes: list[str] | None = Field(default=None, sa_type=texts())  # type: ignore[call-overload]
+    carrier_service_codes: list[str] | None = Field(default=None, sa_type=texts())
     version: int
-    updated_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    updated_at: datetime = Field(sa_type=moment())
 
 
 class CarrierService(SQLModel, table=True):
@@ -60,18 +60,18 @@ class CarrierService(SQLModel, table=True):
     code: str = Field(unique=True)
     carrier: str
     name: str
-    level: ServiceLevel = Field(sa_type=known(ServiceLevel))  # type: ignore[call-overload]
-    countries: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    level: ServiceLevel = Field(sa_type=known(ServiceLevel))
+    countries: list[str] = Field(sa_type=texts())
     currency: str
-    location_kinds: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
-    location_codes: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
+    location_kinds: list[str] = Field(sa_type=texts())
+    location_codes: list[str] = Field(sa_type=texts())
     cutoff: str | None = None
     deliver_by: str | None = None
-    collects: list[int] = Field(sa_type=json())  # type: ignore[call-overload]
-    delivers: list[int] = Field(sa_type=json())  # type: ignore[call-overload]
+    collects: list[int] = Field(sa_type=json())
+    delivers: list[int] = Field(sa_type=json())
     max_grams: int | None = None
-    zones: list[Any] = Field(sa_type=json())  # type: ignore[call-overload]
-    cost: list[Any] = Field(sa_type=json())  # type: ignore[call-overload]
+    zones: list[Any] = Field(sa_type=json())
+    cost: list[Any] = Field(sa_type=json())
     shopper_price: int = Field(sa_type=sa.BigInteger)
     free_from: int | None = Field(default=None, sa_type=sa.BigInteger)
     co2_grams_per_km: float

@@ -23,19 +23,19 @@ class Order(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     number: str = Field(unique=True)
-    status: OrderStatus = Field(sa_type=known(OrderStatus))  # type: ignore[call-overload]
+    status: OrderStatus = Field(sa_type=known(OrderStatus))
     channel: str
-    method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))  # type: ignore[call-overload]
-    level: ServiceLevel | None = Field(default=None, sa_type=known(ServiceLevel))  # type: ignore[call-overload]
-    tags: list[str] = Field(sa_type=texts())  # type: ignore[call-overload]
-    placed_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
-    updated_at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
-    promised_earliest: datetime | None = Field(default=None, sa_type=moment())  # type: ignore[call-overload]
-    promised_latest: datetime | None = Field(default=None, sa_type=moment())  # type: ignore[call-overload]
+    method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))
+    level: ServiceLevel | None = Field(default=None, sa_type=known(ServiceLevel))
+    tags: list[str] = Field(sa_type=texts())
+    placed_at: datetime = Field(sa_type=moment())
+    updated_at: datetime = Field(sa_type=moment())
+    promised_earliest: datetime | None = Field(default=None, sa_type=moment())
+    promised_latest: datetime | None = Field(default=None, sa_type=moment())
     customer_name: str
     customer_email: str | None = None
     customer_phone: str | None = None
-    ship_to: dict[str, Any] | None = Field(default=None, sa_type=json())  # type: ignore[call-overload]
+    ship_to: dict[str, Any] | None = Field(default=None, sa_type=json())
     pickup_location_id: UUID | None = Field(default=None, foreign_key="location.id")
     pickup_code: str | None = None
     currency: str
@@ -50,7 +50,9 @@ class OrderLine(SQLModel, table=True):
     __tablename__ = "order_line"
     __table_args__ = (
         sa.CheckConstraint("quantity > 0", "order_line_quantity_positive"),
-        sa.CheckConstraint("fulfilled >= 0 AND cancelled >= 0 AND fulfilled + cancelled <= quantity", "order_line_sums"),
+        sa.CheckConstraint(
+            "fulfilled >= 0 AND cancelled >= 0 AND fulfilled + cancelled <= quantity", "order_line_sums"
+        ),
         sa.Index("order_line_order", "order_id", "position"),
         sa.Index("order_line_sku", "sku"),
     )
@@ -73,7 +75,7 @@ class Timeline(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
     order_id: UUID
-    at: datetime = Field(sa_type=moment())  # type: ignore[call-overload]
+    at: datetime = Field(sa_type=moment())
     kind: str
     message: str
     actor: str | None = None

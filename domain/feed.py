@@ -1,0 +1,271 @@
+"""The feed: an outbox written with each fact, read in commit order, followed with a cursor.
+
+A row is read only once every transaction that began before it has ended (`xid < pg_snapshot_xmin`). Reading by a
+growing id alone loses rows: a transaction that took a lower id may commit later.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from domain.errors import InvalidInput
+from domain.transaction import Connection, Database, Row
+from domain.vocabulary import UpdateKind
+
+log = structlog.get_logger(__name__)
+
+READ_AT_ONCE = 1000
+KEPT_IN_MEMORY = 10_000
+POLL_SECONDS = 0.05
+
+
+class Cursor(NamedTuple):
+    """A place in the feed, ordered. Callers pass it on and never look inside."""
+
+    epoch: int
+    xid: int
+    id: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the cursor that `str` wrote, or raise InvalidInput."""
+        try:
+            cursor = cls(*map(int, text.split(".")))
+        except (TypeError, ValueError):
+            raise InvalidInput(message="This is not a cursor.", path=("after",)) from None
+        if not (0 <= cursor.epoch < 2**31 and 0 <= cursor.xid < 2**63 and 0 <= cursor.id < 2**63):
+            raise InvalidInput(message="This is not a cursor.", path=("after",))
+        return cursor
+
+    def __str__(self) -> str:
+        """Return what a client keeps."""
+        return f"{self.epoch}.{self.xid}.{self.id}"
+
+
+NOWHERE = Cursor(0, 0, 0)
+
+
+class CursorExpired(Exception):
+    """The feed no longer holds everything after this cursor: read the state anew, then follow from its cursor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What is to be told: its kind, whom it concerns, and what it brought."""
+
+    kind: UpdateKind
+    at: datetime
+    order_id: UUID | None = None
+    assignment_id: UUID | None = None
+    location_ids: Sequence[UUID] = ()
+    channel: str | None = None
+    sku: str | None = None
+    status: str | None = None
+    quantities: tuple[int, int, int] | None = None
+    """On hand, reserved, available."""
+
+
+class Update(NamedTuple):
+    """A fact as the feed holds it."""
+
+    cursor: Cursor
+    kind: UpdateKind
+    at: datetime
+    order_id: UUID | None
+    assignment_id: UUID | None
+    location_ids: frozenset[UUID]
+    channel: str | None
+    sku: str | None
+    status: str | None
+    quantities: tuple[int, int, int] | None
+
+
+class _FeedRow(Row):
+    epoch: int
+    xid: int
+    id: int
+    kind: str
+    concerns: dict[str, Any]
+    brought: dict[str, Any]
+    at: datetime
+
+
+async def record(connection: Connection, facts: Sequence[Fact]) -> None:
+    """Write facts to the feed, in this order, in the caller's transaction."""
+    if facts:
+        await connection.execute(
+            """
+            INSERT INTO feed (epoch, kind, keys, payload, at)
+            SELECT e.epoch, f.kind, f.keys, f.payload, f.at
+              FROM jsonb_to_recordset($1::jsonb) WITH ORDINALITY
+                   AS f(kind text, keys jsonb, payload jsonb, at timestamptz, n bigint),
+                   feed_epoch e
+             ORDER BY f.n
+            """,
+            [_as_json(fact) for fact in facts],
+        )
+
+
+def _as_json(fact: Fact) -> dict[str, object]:
+    keys = {
+        "order": fact.order_id,
+        "assignment": fact.assignment_id,
+        "locations": list(fact.location_ids) or None,
+        "channel": fact.channel,
+        "sku": fact.sku,
+    }
+    payload = {"status": fact.status, "quantities": fact.quantities}
+    return {
+        "kind": fact.kind,
+        "at": fact.at,
+        "keys": {name: value for name, value in keys.items() if value is not None},
+        "payload": {name: value for name, value in payload.items() if value is not None},
+    }
+
+
+async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE) -> list[Update]:
+    """Return up to `limit` updates after the cursor, in commit order; none that a later read could precede."""
+    rows = await connection.fetch(
+        """
+        SELECT epoch, xid::text::bigint AS xid, id, kind,
+               keys AS concerns, payload AS brought, at
+          FROM feed
+         WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY epoch, xid, id LIMIT $4
+        """,
+        after.epoch,
+        str(after.xid),
+        after.id,
+        limit,
+        record_class=_FeedRow,
+    )
+    return [_update(row) for row in rows]
+
+
+def _update(row: _FeedRow) -> Update:
+    keys, payload = row.concerns, row.brought
+    order, assignment, quantities = keys.get("order"), keys.get("assignment"), payload.get("quantities")
+    return Update(
+        cursor=Cursor(row.epoch, row.xid, row.id),
+        kind=UpdateKind(row.kind),
+        at=row.at,
+        order_id=UUID(order) if order else None,
+        assignment_id=UUID(assignment) if assignment else None,
+        location_ids=frozenset(UUID(text) for text in keys.get("locations") or ()),
+        channel=keys.get("channel"),
+        sku=keys.get("sku"),
+        status=payload.get("status"),
+        quantities=tuple(quantities) if quantities else None,
+    )
+
+
+async def begin(connection: Connection) -> Cursor:
+    """Return where the feed stands, beginning a new epoch where this database is not the one the last began in.
+
+    A restored database counts transactions from low again, so its rows would hide behind cursors handed out before.
+    """
+    await connection.execute(
+        """
+        UPDATE feed_epoch SET epoch = epoch + 1, system_identifier = s.system_identifier
+          FROM pg_control_system() s
+         WHERE feed_epoch.system_identifier <> s.system_identifier
+            OR (SELECT max(xid) FROM feed WHERE feed.epoch = feed_epoch.epoch)
+               >= pg_snapshot_xmax(pg_current_snapshot())
+        """
+    )
+    return await standing(connection)
+
+
+async def standing(connection: Connection) -> Cursor:
+    """Return the cursor before which everything is committed and seen, and after which nothing is missed."""
+    row = await connection.fetchrow(
+        "SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid FROM feed_epoch"
+    )
+    if row is None:
+        message = "The database holds no feed epoch: run `crossdock migrate`."
+        raise LookupError(message)
+    return Cursor(row["epoch"], row["xid"], 0)
+
+
+@dataclass(slots=True)
+class Feed:
+    """This process's reader of the feed: one tailer, any number of followers.
+
+    A follower holds nothing but its cursor. What it has not read yet is in the shared memory of recent updates, or,
+    where it lags further, in Postgres; so a slow one costs no memory and delays nobody.
+    """
+
+    database: Database
+    position: Cursor = NOWHERE
+    oldest: Cursor = NOWHERE
+    """Memory holds everything after this cursor, up to `position`."""
+    _recent: list[Update] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _nudge: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Take up the feed where it stands."""
+        async with self.database.transaction() as connection:
+            self.position = self.oldest = await begin(connection)
+
+    def nudge(self) -> None:
+        """Say that there may be something to read."""
+        self._nudge.set()
+
+    async def tail(self) -> None:
+        """Read for ever: at once when nudged, every POLL_SECONDS otherwise. A dead database costs time only."""
+        while True:
+            try:
+                while await self._advance() == READ_AT_ONCE:
+                    pass
+            except (OSError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError) as error:
+                log.warning("feed_unreadable", error=str(error))
+                await asyncio.sleep(POLL_SECONDS * 10)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._nudge.wait(), POLL_SECONDS)
+            self._nudge.clear()
+
+    async def _advance(self) -> int:
+        async with self.database.reading() as connection:
+            updates = await read(connection, self.position)
+        if updates:
+            self.position = updates[-1].cursor
+            self._recent.extend(updates)
+            if len(self._recent) > 2 * KEPT_IN_MEMORY:
+                self.oldest = self._recent[-KEPT_IN_MEMORY - 1].cursor
+                del self._recent[:-KEPT_IN_MEMORY]
+            news, self._news = self._news, asyncio.Event()
+            news.set()
+        return len(updates)
+
+    async def resume(self, after: Cursor) -> Cursor:
+        """Return the cursor if the feed still holds everything after it, else raise CursorExpired."""
+        async with self.database.reading() as connection:
+            now = await standing(connection)
+            ahead = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+        if after.epoch != now.epoch or after.xid > ahead:
+            raise CursorExpired
+        return after
+
+    async def follow(self, after: Cursor) -> AsyncIterator[Update]:
+        """Yield every update after the cursor, in order, for ever: first what was missed, then what comes."""
+        while True:
+            news = self._news
+            if after >= self.oldest:
+                updates = self._recent[bisect_right(self._recent, after, key=lambda update: update.cursor) :]
+            else:
+                async with self.database.reading() as connection:
+                    updates = await read(connection, after)
+            for update in updates:
+                yield update
+                after = update.cursor
+            if not updates:
+                await news.wait()

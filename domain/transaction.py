@@ -1,0 +1,91 @@
+"""The way to Postgres: one pool, short reads, and writes that are told only once they are committed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncpg
+import orjson
+
+Pool: TypeAlias = asyncpg.Pool
+Connection: TypeAlias = asyncpg.Connection
+
+Wake: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class Row(asyncpg.Record):
+    """A row as Postgres gave it, its columns as attributes; a subclass names them and their types."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the subclass's annotations are the types
+        """Return the column of that name."""
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+async def _nobody() -> None:
+    """Tell nobody."""
+
+
+@dataclass(slots=True)
+class Database:
+    """The pool, and whom to wake after a commit."""
+
+    pool: Pool
+    wake: Wake = _nobody
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """Yield a connection outside any transaction: each statement sees what is committed when it starts."""
+        async with self.pool.acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Yield a connection inside a transaction; commit, then wake those who read the feed."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection
+        await self.wake()
+
+
+async def open_pool(dsn: str, *, size: int = 10, statement_timeout_ms: int = 15_000) -> Pool:
+    """Open the pool of at most `size` connections.
+
+    A transaction left open delays every reader of the feed, so the server ends one that idles.
+    """
+    pool: Pool = await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        init=_prepare,
+        reset=_keep,
+        server_settings={
+            "application_name": "crossdock",
+            "statement_timeout": str(statement_timeout_ms),
+            "idle_in_transaction_session_timeout": str(statement_timeout_ms),
+        },
+    )
+    return pool
+
+
+async def connect(dsn: str) -> Connection:
+    """Open one connection that reads and writes JSON as the pool's do; the caller closes it."""
+    connection: Connection = await asyncpg.connect(dsn)
+    await _prepare(connection)
+    return connection
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
+
+
+async def _keep(_: Connection) -> None:
+    """Leave a returned connection as it is: no statement of ours outlives its transaction."""

@@ -1,0 +1,24 @@
+"""Who is calling, and whose work they may see."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.vocabulary import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """The bearer of a token. `location_codes` are the token's; `location_ids` those of them that exist."""
+
+    role: Role
+    name: str
+    expires_at: datetime
+    location_codes: frozenset[str] = frozenset()
+    location_ids: frozenset[UUID] = frozenset()
+
+    def works_at(self, location_id: UUID) -> bool:
+        """Say whether the viewer sees and does the work of a location."""
+        if self.role is Role.STORE:
+            return location_id in self.location_ids
+        return self.role in {Role.OPERATIONS, Role.ADMIN}
