@@ -51,7 +51,7 @@ class StockMovement(SQLModel, table=True):
     """The ledger, append-only: the sum of a level's deltas is the level."""
 
     __tablename__ = "stock_movement"
-    __table_args__ = (sa.Index("stock_movement_level", "sku", "location_id", "id"),)
+    __table_args__ = (sa.Index("stock_movement_level", "sku", "location_id", "occurred_at", "id"),)
 
     id: UUID = Field(primary_key=True, sa_column_kwargs={"server_default": sa.text("gen_random_uuid()")})
     sku: str
