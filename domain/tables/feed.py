@@ -34,7 +34,7 @@ class FeedEpoch(SQLModel, table=True):
     """One row: the feed's present epoch, and the database it was begun in."""
 
     __tablename__ = "feed_epoch"
-    __table_args__ = (sa.CheckConstraint("only", "feed_epoch_is_one_row"),)
+    __table_args__ = (sa.CheckConstraint('"only"', "feed_epoch_is_one_row"),)
 
     only: bool = Field(default=True, primary_key=True)
     epoch: int

@@ -83,7 +83,7 @@ class NetworkRevision(SQLModel, table=True):
     """One row, counted up by every change of a location or a carrier service: the snapshot's version."""
 
     __tablename__ = "network_revision"
-    __table_args__ = (sa.CheckConstraint("only", "network_revision_is_one_row"),)
+    __table_args__ = (sa.CheckConstraint('"only"', "network_revision_is_one_row"),)
 
     only: bool = Field(default=True, primary_key=True)
     revision: int = Field(sa_type=sa.BigInteger)

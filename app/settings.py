@@ -1,0 +1,167 @@
+"""The settings: read from the environment once, validated, passed on from there."""
+
+import os
+import secrets
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CROSSDOCK_"
+
+
+class SetupError(Exception):
+    """What the operator has to put right; the text is one line that says how."""
+
+
+class InvalidSettingError(SetupError):
+    """An environment variable that holds no usable value."""
+
+
+class LogLevel(StrEnum):
+    """How much is told."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """Who reads the log: people, or machines."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def default_data_dir() -> Path:
+    """Return where a user's data is kept; for root a folder that the account Postgres runs as can reach."""
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/crossdock")
+    data_home = os.environ.get("XDG_DATA_HOME")
+    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "crossdock"
+
+
+def _postgres_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("it has to begin with postgresql://")
+    return f"postgresql://{rest}"
+
+
+def _broadcast_url(url: str) -> str:
+    if urlsplit(url).scheme not in {"memory", "redis", "rediss"}:
+        raise ValueError("it has to begin with memory://, redis:// or rediss://")
+    return url
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Each name is a variable of the environment, in upper case after CROSSDOCK_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("CROSSDOCK_DATABASE_URL", "DATABASE_URL"),
+        description="The Postgres to use, postgresql://user:password@host/name (also DATABASE_URL). "
+        "Unset: an embedded Postgres in the data directory.",
+    )
+    data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default_factory=default_data_dir,
+        description="Where the embedded Postgres and the signing secret are kept: "
+        "~/.local/share/crossdock, for root /var/lib/crossdock.",
+    )
+    broadcast_url: Annotated[str, AfterValidator(_broadcast_url)] | None = Field(
+        default=None,
+        description="What wakes the other processes: redis://host:6379, or memory:// within one process. "
+        "Unset: LISTEN and NOTIFY of Postgres.",
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="What signs tokens and promises, at least 32 characters. "
+        "Unset: made once and kept in the data directory; required together with DATABASE_URL.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(default=1, ge=1, le=256, description="How many processes serve.")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
+    log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console or json.")
+    pool_min_size: int = Field(
+        default=2, ge=0, le=1000, description="Connections to Postgres that each process keeps open."
+    )
+    pool_max_size: int = Field(
+        default=10, ge=1, le=1000, description="Connections to Postgres that each process opens at most."
+    )
+    idempotency_hours: int = Field(
+        default=24, ge=1, le=8760, description="Hours in which an idempotency key answers with its first result."
+    )
+    option_ttl_minutes: int = Field(
+        default=15, ge=1, le=1440, description="Minutes for which a fulfilment option is promised."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
+    )
+    ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
+
+    @model_validator(mode="after")
+    def _pool_sizes_agree(self) -> Self:
+        if self.pool_min_size > self.pool_max_size:
+            raise ValueError("CROSSDOCK_POOL_MIN_SIZE is larger than CROSSDOCK_POOL_MAX_SIZE")
+        return self
+
+    def signing_secret(self) -> str:
+        """Return what signs tokens: the setting, or the one kept 0600 in the data directory, made when missing.
+
+        Raises SetupError where DATABASE_URL is set without it: gateways that share a database share the secret.
+        """
+        if self.secret is not None:
+            return self.secret.get_secret_value()
+        if self.database_url is not None:
+            raise SetupError(f"{PREFIX}SECRET is required together with DATABASE_URL: 32 random characters or more")
+        return _kept_secret(self.data_dir / "secret")
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        if not path.exists():
+            make_data_dir(path.parent)
+            fresh = path.with_name(f".secret.{os.getpid()}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(48))
+            try:
+                os.link(fresh, path)  # two first starts at once: one of them wins, both read what it wrote
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise SetupError(f"cannot keep the signing secret in {path}: {error.strerror}; set {PREFIX}SECRET") from None
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the data directory, closed to others; as root they may pass through it, as Postgres's account has to."""
+    path.mkdir(mode=0o711 if os.name == "posix" and os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
+def load() -> Settings:
+    """Return the settings of the environment. Raises InvalidSettingError with one line that names each wrong value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(_told(fault["loc"], fault["msg"]) for fault in error.errors())
+        raise InvalidSettingError(faults) from None
+
+
+def _told(location: tuple[int | str, ...], message: str) -> str:
+    sentence = message.removeprefix("Value error, ")
+    if not location:
+        return sentence
+    name = str(location[0])
+    return f"{name if name.isupper() else PREFIX + name.upper()}: {sentence}"

@@ -1,0 +1,172 @@
+-- Offers work to locations. `assignments` are rows of assignment without a number: `suffix` follows the order's number.
+CREATE FUNCTION offer_assignments(assignments jsonb, lines jsonb, orders uuid[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO assignment (id, number, order_id, location_id, status, method, carrier_service_code, offered_at, due_at,
+                            arrives_latest, version)
+    SELECT a.id, o.number || '-' || a.suffix, a.order_id, a.location_id, a.status, a.method, a.carrier_service_code,
+           a.offered_at, a.due_at, a.arrives_latest, 1
+      FROM jsonb_to_recordset(assignments) AS a(id uuid, suffix int, order_id uuid, location_id uuid, status text,
+               method text, carrier_service_code text, offered_at timestamptz, due_at timestamptz,
+               arrives_latest timestamptz)
+      JOIN customer_order o ON o.id = a.order_id
+     WHERE a.order_id = ANY (orders);
+
+    INSERT INTO assignment_line (id, assignment_id, order_line_id, position, sku, quantity)
+    SELECT l.id, l.assignment_id, l.order_line_id, l.position, l.sku, l.quantity
+      FROM jsonb_to_recordset(lines) AS l(id uuid, assignment_id uuid, order_line_id uuid, position int, sku text,
+               quantity int, order_id uuid)
+     WHERE l.order_id = ANY (orders);
+$$;
+
+-- Places a batch of planned orders: each whole, with its reservation, ledger and feed rows, or not at all.
+--
+-- Locks are taken in one order by everybody: idempotency keys sorted, stock rows sorted, order numbers sorted. Where
+-- the wants of a level do not fit, first come is first served, in the order of `rank`. The verdict of each order is
+-- PLACED; REPLAYED (its key was used before: read `idempotency`); OUT_OF_STOCK, with the pairs that ran out; or
+-- NUMBER_TAKEN. A level at a location that takes no work counts as empty.
+CREATE FUNCTION place_orders(
+    batch jsonb, -- {keys, orders, lines, assignments, assignmentLines, wants, entries, facts}: lists of rows
+    at timestamptz,
+    remembered interval
+) RETURNS TABLE (order_id uuid, verdict text, short jsonb) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    fresh uuid[];
+    placed uuid[];
+    failed uuid[] := '{}';
+    remaining jsonb;
+    one record;
+    lacking jsonb;
+BEGIN
+    WITH known AS (
+        INSERT INTO idempotency (scope, key, input_hash, result, created_at)
+        SELECT 'placeOrder', k.key, decode(k.hash, 'hex'), k.order_id, at
+          FROM jsonb_to_recordset(batch -> 'keys') AS k(key text, hash text, order_id text)
+         ORDER BY k.key COLLATE "C"
+        ON CONFLICT (scope, key) DO UPDATE
+           SET input_hash = excluded.input_hash, result = excluded.result, created_at = excluded.created_at
+         WHERE idempotency.created_at < at - remembered
+        RETURNING result::uuid
+    )
+    SELECT coalesce(array_agg(known.result), '{}') INTO fresh FROM known;
+
+    PERFORM 1
+       FROM stock s
+       JOIN (SELECT DISTINCT w.sku, w.location_id
+               FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid)
+              WHERE w.order_id = ANY (fresh)) w
+         ON s.sku = w.sku AND s.location_id = w.location_id
+      ORDER BY s.sku COLLATE "C", s.location_id
+        FOR NO KEY UPDATE OF s;
+
+    -- What is left of the levels on which not everybody can be served; null where everybody can.
+    SELECT jsonb_object_agg(level.pair, level.available) INTO remaining
+      FROM (SELECT w.sku || ' ' || w.location_id AS pair, w.quantity,
+                   greatest(CASE WHEN l.status = 'ACTIVE' THEN s.on_hand - s.reserved - s.safety_stock END, 0) AS available
+              FROM (SELECT w.sku, w.location_id, sum(w.quantity) AS quantity
+                      FROM jsonb_to_recordset(batch -> 'wants')
+                           AS w(order_id uuid, sku text, location_id uuid, quantity int)
+                     WHERE w.order_id = ANY (fresh)
+                     GROUP BY w.sku, w.location_id) w
+              LEFT JOIN stock s ON s.sku = w.sku AND s.location_id = w.location_id
+              LEFT JOIN location l ON l.id = w.location_id) level
+     WHERE level.quantity > level.available;
+
+    IF remaining IS NOT NULL THEN
+        FOR one IN
+            SELECT w.order_id, jsonb_agg(jsonb_build_object('pair', w.sku || ' ' || w.location_id, 'sku', w.sku,
+                       'location_id', w.location_id, 'quantity', w.quantity)) AS wants
+              FROM jsonb_to_recordset(batch -> 'wants')
+                   AS w(order_id uuid, rank int, sku text, location_id uuid, quantity int)
+             WHERE w.order_id = ANY (fresh) AND remaining ? (w.sku || ' ' || w.location_id)
+             GROUP BY w.order_id, w.rank
+             ORDER BY w.rank
+        LOOP
+            SELECT jsonb_agg(jsonb_build_array(w.sku, w.location_id)) INTO lacking
+              FROM jsonb_to_recordset(one.wants) AS w(pair text, sku text, location_id uuid, quantity int)
+             WHERE w.quantity > (remaining ->> w.pair)::int;
+            IF lacking IS NULL THEN
+                SELECT remaining || jsonb_object_agg(w.pair, (remaining ->> w.pair)::int - w.quantity) INTO remaining
+                  FROM jsonb_to_recordset(one.wants) AS w(pair text, quantity int);
+            ELSE
+                failed := failed || one.order_id;
+                RETURN QUERY SELECT one.order_id, 'OUT_OF_STOCK', lacking;
+            END IF;
+        END LOOP;
+    END IF;
+
+    WITH made AS (
+        INSERT INTO customer_order
+        SELECT (jsonb_populate_record(NULL::customer_order, CASE
+                   WHEN o.one ->> 'number' IS NULL
+                   THEN o.one || jsonb_build_object('number', 'CD' || nextval('order_number'))
+                   ELSE o.one END)).*
+          FROM (SELECT o.one FROM jsonb_array_elements(batch -> 'orders') AS o(one)
+                 WHERE (o.one ->> 'id')::uuid = ANY (fresh) AND (o.one ->> 'id')::uuid <> ALL (failed)
+                 ORDER BY o.one ->> 'number' COLLATE "C") o
+        ON CONFLICT (number) DO NOTHING
+        RETURNING id
+    )
+    SELECT coalesce(array_agg(made.id), '{}') INTO placed FROM made;
+
+    DELETE FROM idempotency
+     WHERE scope = 'placeOrder'
+       AND key IN (SELECT k.key FROM jsonb_to_recordset(batch -> 'keys') AS k(key text, order_id uuid)
+                    WHERE k.order_id = ANY (fresh) AND k.order_id <> ALL (placed));
+
+    INSERT INTO order_line (id, order_id, position, sku, quantity, unit_price)
+    SELECT l.id, l.order_id, l.position, l.sku, l.quantity, l.unit_price
+      FROM jsonb_to_recordset(batch -> 'lines')
+           AS l(id uuid, order_id uuid, position int, sku text, quantity int, unit_price bigint)
+     WHERE l.order_id = ANY (placed);
+
+    PERFORM offer_assignments(batch -> 'assignments', batch -> 'assignmentLines', placed);
+
+    INSERT INTO timeline (order_id, at, kind, message, actor, location_id)
+    SELECT e.order_id, e.at, e.kind, e.message, e.actor, e.location_id
+      FROM jsonb_to_recordset(batch -> 'entries') WITH ORDINALITY
+           AS e(order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid, n bigint)
+     WHERE e.order_id = ANY (placed)
+     ORDER BY e.n;
+
+    INSERT INTO stock_movement (sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at)
+    SELECT w.sku, w.location_id, 'RESERVED', 0, w.quantity, w.order_id, at
+      FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid, quantity int)
+     WHERE w.order_id = ANY (placed);
+
+    INSERT INTO feed (epoch, kind, keys, payload, at)
+    SELECT e.epoch, f.kind, f.keys, f.payload, f.at
+      FROM jsonb_to_recordset(batch -> 'facts') WITH ORDINALITY
+           AS f(kind text, keys jsonb, payload jsonb, at timestamptz, n bigint), feed_epoch e
+     WHERE (f.keys ->> 'order')::uuid = ANY (placed)
+     ORDER BY f.n;
+
+    WITH changed AS (
+        UPDATE stock s
+           SET reserved = s.reserved + w.quantity, version = s.version + 1, updated_at = at
+          FROM (SELECT w.sku, w.location_id, sum(w.quantity) AS quantity
+                  FROM jsonb_to_recordset(batch -> 'wants')
+                       AS w(order_id uuid, sku text, location_id uuid, quantity int)
+                 WHERE w.order_id = ANY (placed)
+                 GROUP BY w.sku, w.location_id) w
+         WHERE s.sku = w.sku AND s.location_id = w.location_id
+        RETURNING s.sku, s.location_id, s.on_hand, s.reserved, s.safety_stock
+    )
+    INSERT INTO feed (epoch, kind, keys, payload, at)
+    SELECT e.epoch, 'STOCK_CHANGED',
+           jsonb_build_object('sku', c.sku, 'locations', jsonb_build_array(c.location_id)),
+           jsonb_build_object('quantities', jsonb_build_array(
+               c.on_hand, c.reserved, greatest(c.on_hand - c.reserved - c.safety_stock, 0))),
+           at
+      FROM changed c, feed_epoch e
+     ORDER BY c.sku COLLATE "C", c.location_id;
+
+    RETURN QUERY
+    SELECT k.order_id,
+           CASE WHEN k.order_id = ANY (placed) THEN 'PLACED'
+                WHEN k.order_id = ANY (fresh) THEN 'NUMBER_TAKEN'
+                ELSE 'REPLAYED' END,
+           NULL::jsonb
+      FROM jsonb_to_recordset(batch -> 'keys') AS k(order_id uuid)
+     WHERE k.order_id <> ALL (failed);
+END
+$$;
