@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from app.settings import PREFIX, SetupError, make_data_dir
 
@@ -56,7 +57,7 @@ def server(data_dir: Path, **settings: str) -> Iterator[str]:
     gone. Raises PostgresUnavailableError.
     """
     cluster = _cluster(data_dir, {**SETTINGS, **settings})
-    with (cluster.folder / "postgres.users").open("ab") as users:
+    with cluster.lock_file("users") as users:
         with cluster.gate():
             fcntl.flock(users, fcntl.LOCK_SH)
             try:
@@ -70,10 +71,25 @@ def server(data_dir: Path, **settings: str) -> Iterator[str]:
         try:
             yield cluster.dsn()
         finally:
-            gone.set()
-            watch.join()
-            with cluster.gate():
-                cluster.leave(users.fileno())
+            with _undisturbed():
+                gone.set()
+                watch.join()
+                with cluster.gate():
+                    cluster.leave(users.fileno())
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C leave a server behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +165,17 @@ class _Cluster:
     @contextlib.contextmanager
     def gate(self) -> Iterator[None]:
         """Let one process at a time decide about the server."""
-        with (self.folder / "postgres.gate").open("ab") as gate:
+        with self.lock_file("gate") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             yield
+
+    def lock_file(self, name: str) -> BinaryIO:
+        """Open one of the files that order who does what."""
+        path = self.folder / f"postgres.{name}"
+        try:
+            return path.open("ab")
+        except OSError as error:
+            raise PostgresUnavailableError(f"cannot use {path}: {error.strerror}; choose {PREFIX}DATA_DIR") from None
 
     def dsn(self) -> str:
         """Return the address with the password."""

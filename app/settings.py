@@ -4,7 +4,7 @@ import os
 import secrets
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -126,6 +126,11 @@ class Settings(BaseSettings):
             raise SetupError(f"{PREFIX}SECRET is required together with DATABASE_URL: 32 random characters or more")
         return _kept_secret(self.data_dir / "secret")
 
+    def environment(self, dsn: str) -> dict[str, str]:
+        """Return the variables by which a child process reads these settings, with the database they led to."""
+        values = self.model_dump(exclude_none=True) | {"database_url": dsn, "secret": self.signing_secret()}
+        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
 
 def _kept_secret(path: Path) -> str:
     try:
@@ -150,10 +155,14 @@ def make_data_dir(path: Path) -> None:
     path.mkdir(mode=0o711 if os.name == "posix" and os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
 
 
-def load() -> Settings:
-    """Return the settings of the environment. Raises InvalidSettingError with one line that names each wrong value."""
+def load(*, host: str | None = None, port: int | None = None, workers: int | None = None) -> Settings:
+    """Return the settings of the environment; what the command line gave comes first.
+
+    Raises InvalidSettingError with one line that names each wrong value.
+    """
+    given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     try:
-        return Settings()
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         faults = "; ".join(_told(fault["loc"], fault["msg"]) for fault in error.errors())
         raise InvalidSettingError(faults) from None

@@ -1,0 +1,63 @@
+"""What the process says: structlog throughout, on the standard error, for people or for machines, without secrets."""
+
+import logging
+import re
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from app.settings import LogFormat, Settings
+
+SECRET_KEYS = frozenset({"authorization", "database_url", "dsn", "password", "secret", "token"})
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
+_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+QUIET = ("alembic", "asyncio", "uvicorn", "websockets")  # worth hearing when they warn
+
+
+def configure(settings: Settings) -> None:
+    """Send what structlog and the standard library log through one chain, at the level and in the format set."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    machine = settings.log_format is LogFormat.JSON
+    rendering: list[Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if machine
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, without_secrets, *rendering],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.root.handlers = [handler]
+    logging.root.setLevel(settings.log_level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask the values of secret keys, and tokens and passwords within any text."""
+    return {key: "***" if key.lower() in SECRET_KEYS else _masked(value) for key, value in event.items()}
+
+
+def _masked(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return _TOKEN.sub("***", _PASSWORD.sub(r"\1:***", value))
