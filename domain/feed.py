@@ -110,11 +110,12 @@ async def record(connection: Connection, facts: Sequence[Fact]) -> None:
                    feed_epoch e
              ORDER BY f.n
             """,
-            [_as_json(fact) for fact in facts],
+            [as_row(fact) for fact in facts],
         )
 
 
-def _as_json(fact: Fact) -> dict[str, object]:
+def as_row(fact: Fact) -> dict[str, object]:
+    """Return a fact as a row of the feed, in JSON's types."""
     keys = {
         "order": fact.order_id,
         "assignment": fact.assignment_id,

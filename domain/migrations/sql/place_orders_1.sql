@@ -1,22 +1,3 @@
--- Offers work to locations. `assignments` are rows of assignment without a number: `suffix` follows the order's number.
-CREATE FUNCTION offer_assignments(assignments jsonb, lines jsonb, orders uuid[]) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO assignment (id, number, order_id, location_id, status, method, carrier_service_code, offered_at, due_at,
-                            arrives_latest, version)
-    SELECT a.id, o.number || '-' || a.suffix, a.order_id, a.location_id, a.status, a.method, a.carrier_service_code,
-           a.offered_at, a.due_at, a.arrives_latest, 1
-      FROM jsonb_to_recordset(assignments) AS a(id uuid, suffix int, order_id uuid, location_id uuid, status text,
-               method text, carrier_service_code text, offered_at timestamptz, due_at timestamptz,
-               arrives_latest timestamptz)
-      JOIN customer_order o ON o.id = a.order_id
-     WHERE a.order_id = ANY (orders);
-
-    INSERT INTO assignment_line (id, assignment_id, order_line_id, position, sku, quantity)
-    SELECT l.id, l.assignment_id, l.order_line_id, l.position, l.sku, l.quantity
-      FROM jsonb_to_recordset(lines) AS l(id uuid, assignment_id uuid, order_line_id uuid, position int, sku text,
-               quantity int, order_id uuid)
-     WHERE l.order_id = ANY (orders);
-$$;
-
 -- Places a batch of planned orders: each whole, with its reservation, ledger and feed rows, or not at all.
 --
 -- Locks are taken in one order by everybody: idempotency keys sorted, stock rows sorted, order numbers sorted. Where
@@ -96,13 +77,14 @@ BEGIN
 
     WITH made AS (
         INSERT INTO customer_order
-        SELECT (jsonb_populate_record(NULL::customer_order, CASE
-                   WHEN o.one ->> 'number' IS NULL
-                   THEN o.one || jsonb_build_object('number', 'CD' || nextval('order_number'))
-                   ELSE o.one END)).*
+        SELECT made.*
           FROM (SELECT o.one FROM jsonb_array_elements(batch -> 'orders') AS o(one)
                  WHERE (o.one ->> 'id')::uuid = ANY (fresh) AND (o.one ->> 'id')::uuid <> ALL (failed)
-                 ORDER BY o.one ->> 'number' COLLATE "C") o
+                 ORDER BY o.one ->> 'number' COLLATE "C") o,
+               jsonb_populate_record(NULL::customer_order, CASE
+                   WHEN o.one ->> 'number' IS NULL
+                   THEN o.one || jsonb_build_object('number', 'CD' || nextval('order_number'))
+                   ELSE o.one END) AS made
         ON CONFLICT (number) DO NOTHING
         RETURNING id
     )

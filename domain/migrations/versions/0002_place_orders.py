@@ -13,9 +13,8 @@ depends_on = None
 def upgrade() -> None:
     op.execute("INSERT INTO feed_epoch SELECT true, 1, system_identifier FROM pg_control_system()")
     op.execute("INSERT INTO network_revision VALUES (true, 1)")
-    # The driver's prepared statements take one command each; a DO block takes none of a function's dollar quotes.
-    for command in files("domain.migrations").joinpath("sql/place_orders_1.sql").read_text().split("\n\n-- Places"):
-        op.get_bind().exec_driver_sql(command if command.startswith("-- ") else f"-- Places{command}")
+    for name in ("offer_assignments_1", "place_orders_1"):
+        op.get_bind().exec_driver_sql(files("domain.migrations").joinpath(f"sql/{name}.sql").read_text())
 
 
 def downgrade() -> None:

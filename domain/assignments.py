@@ -1,0 +1,504 @@
+"""Assignments: a location's share of an order, worked off step by step.
+
+What may be done when stands in MOVES, once; `allowed_actions` and every refusal are read from it. Each step locks the
+order first, so that two people who act on one order act one after the other.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from domain import feed, inventory, orders, routing
+from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
+from domain.inventory import Movement
+from domain.network import Networks
+from domain.orders import OrderRow
+from domain.paging import Listing
+from domain.transaction import Connection, Row
+from domain.viewer import Viewer
+from domain.vocabulary import (
+    AssignmentAction,
+    AssignmentStatus,
+    FulfillmentMethod,
+    MovementReason,
+    OrderStatus,
+    RejectReason,
+    UpdateKind,
+)
+
+PICKUP_ATTEMPTS = 5
+PICKUP_LOCK = timedelta(minutes=15)
+NOTE_LENGTH = 500
+
+
+class AssignmentRow(Row):
+    """An assignment as Postgres holds it."""
+
+    id: UUID
+    number: str
+    order_id: UUID
+    location_id: UUID
+    status: str
+    method: str
+    carrier_service_code: str | None
+    offered_at: datetime
+    due_at: datetime
+    arrives_latest: datetime
+    assignee: str | None
+    reject_reason: str | None
+    pickup_attempts: int
+    pickup_locked_until: datetime | None
+    version: int
+
+
+class AssignmentLineRow(Row):
+    """A line of an assignment."""
+
+    id: UUID
+    assignment_id: UUID
+    order_line_id: UUID
+    position: int
+    sku: str
+    quantity: int
+    picked: int
+    short: int
+    short_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From which statuses a step may be taken, where it leads (None: it stays), and for which method (None: both)."""
+
+    sources: frozenset[AssignmentStatus]
+    target: AssignmentStatus | None
+    method: FulfillmentMethod | None = None
+
+
+_S, _A, _M = AssignmentStatus, AssignmentAction, FulfillmentMethod
+MOVES: Mapping[AssignmentAction, Move] = {
+    _A.ACCEPT: Move(frozenset({_S.OFFERED}), _S.ACCEPTED),
+    _A.REJECT: Move(frozenset({_S.OFFERED, _S.ACCEPTED, _S.PICKING}), _S.REJECTED),
+    _A.START_PICKING: Move(frozenset({_S.ACCEPTED}), _S.PICKING),
+    _A.REPORT_PICKED: Move(frozenset({_S.PICKING}), None),
+    _A.PACK: Move(frozenset({_S.PICKING}), _S.PACKED),
+    _A.HAND_OVER: Move(frozenset({_S.PACKED}), _S.HANDED_OVER, _M.DELIVERY),
+    _A.MARK_READY: Move(frozenset({_S.PACKED}), _S.READY_FOR_PICKUP, _M.PICKUP),
+    _A.COLLECT: Move(frozenset({_S.READY_FOR_PICKUP}), _S.COLLECTED, _M.PICKUP),
+}
+
+_SENTENCES: Mapping[AssignmentStatus, str] = {
+    _S.ACCEPTED: "{place} accepted {number}.",
+    _S.PICKING: "{place} began to pick {number}.",
+    _S.PACKED: "{place} packed {number}.",
+    _S.HANDED_OVER: "{place} handed {number} to the carrier.",
+    _S.READY_FOR_PICKUP: "{number} is ready for pickup at {place}.",
+    _S.COLLECTED: "The shopper collected {number} at {place}.",
+    _S.REJECTED: "{place} rejected {number}: {reason}.",
+}
+
+
+def allowed_actions(row: AssignmentRow, viewer: Viewer) -> list[AssignmentAction]:
+    """Return what the viewer may do with an assignment as it stands."""
+    if not viewer.works_at(row.location_id):
+        return []
+    return [
+        action
+        for action, move in MOVES.items()
+        if row.status in move.sources and move.method in {None, row.method}
+    ]
+
+
+class AssignmentSort(StrEnum):
+    """What a list of assignments is ordered by."""
+
+    DUE_AT = "DUE_AT"
+    OFFERED_AT = "OFFERED_AT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentFilter:
+    """Which assignments; what is None narrows nothing."""
+
+    location_ids: Sequence[UUID] | None = None
+    status: Sequence[str] | None = None
+    method: Sequence[str] | None = None
+    due_before: datetime | None = None
+
+
+def listing(
+    which: AssignmentFilter, *, sort: AssignmentSort = AssignmentSort.DUE_AT, descending: bool = False
+) -> Listing[AssignmentRow]:
+    """Return the list of assignments that a filter describes."""
+    column = "due_at" if sort is AssignmentSort.DUE_AT else "offered_at"
+    listed = Listing(
+        source="assignment",
+        columns="*",
+        key=((column, "timestamptz"), ("id", "uuid")),
+        row=AssignmentRow,
+        descending=descending,
+    )
+    listed.where_given("location_id = ANY (?::uuid[])", which.location_ids)
+    listed.where_given("status = ANY (?::text[])", which.status)
+    listed.where_given("method = ANY (?::text[])", which.method)
+    listed.where_given("due_at < ?", which.due_before)
+    return listed
+
+
+async def assignments(connection: Connection, ids: Sequence[UUID]) -> list[AssignmentRow]:
+    """Return those of the assignments that exist, in any order."""
+    rows: list[AssignmentRow] = await connection.fetch(
+        "SELECT * FROM assignment WHERE id = ANY ($1::uuid[])", ids, record_class=AssignmentRow
+    )
+    return rows
+
+
+async def assignments_of(connection: Connection, order_ids: Sequence[UUID]) -> list[AssignmentRow]:
+    """Return the assignments of orders, each order's in the order they were offered."""
+    rows: list[AssignmentRow] = await connection.fetch(
+        "SELECT * FROM assignment WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id, offered_at, number",
+        order_ids,
+        record_class=AssignmentRow,
+    )
+    return rows
+
+
+async def lines_of(connection: Connection, assignment_ids: Sequence[UUID]) -> list[AssignmentLineRow]:
+    """Return the lines of assignments, each assignment's in their place."""
+    rows: list[AssignmentLineRow] = await connection.fetch(
+        "SELECT * FROM assignment_line WHERE assignment_id = ANY ($1::uuid[]) ORDER BY assignment_id, position",
+        assignment_ids,
+        record_class=AssignmentLineRow,
+    )
+    return rows
+
+
+async def lines(connection: Connection, ids: Sequence[UUID]) -> list[AssignmentLineRow]:
+    """Return those of the lines that exist, in any order."""
+    rows: list[AssignmentLineRow] = await connection.fetch(
+        "SELECT * FROM assignment_line WHERE id = ANY ($1::uuid[])", ids, record_class=AssignmentLineRow
+    )
+    return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What was found of a line: `quantity` in all so far. With a `reason`, the rest will not be found."""
+
+    line_id: UUID
+    quantity: int
+    reason: RejectReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Who works, when, and on which transaction."""
+
+    connection: Connection
+    networks: Networks
+    viewer: Viewer
+    now: datetime
+
+    async def accept(self, assignment_id: UUID, *, expected_version: int | None = None) -> AssignmentRow:
+        """Take the work on."""
+        row, order = await self._take(assignment_id)
+        if row.status == AssignmentStatus.ACCEPTED and row.assignee == self.viewer.name:
+            return row
+        if expected_version not in {None, row.version}:
+            message = f"The assignment has changed: it is at version {row.version}."
+            raise VersionConflict(message=message, path=("expectedVersion",), current_version=row.version)
+        self._may(AssignmentAction.ACCEPT, row)
+        return await self._step(AssignmentAction.ACCEPT, row, order)
+
+    async def reject(self, assignment_id: UUID, reason: RejectReason, note: str | None = None) -> AssignmentRow:
+        """Refuse the work as a whole; its lines are routed anew without this location."""
+        row, order = await self._take(assignment_id)
+        if row.status == AssignmentStatus.REJECTED and row.reject_reason == reason:
+            return row
+        self._may(AssignmentAction.REJECT, row)
+        if note and len(note) > NOTE_LENGTH:
+            raise InvalidInput(message=f"A note holds at most {NOTE_LENGTH} characters.", path=("note",))
+        why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
+        row = await self._write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
+        rest = [line for line in await lines_of(self.connection, [row.id]) if line.quantity > line.short]
+        released = [
+            self._movement(row, line, MovementReason.RELEASED, reserved=line.short - line.quantity) for line in rest
+        ]
+        await self._route_anew(order, {line.sku: line.quantity - line.short for line in rest}, released)
+        return row
+
+    async def start_picking(self, assignment_id: UUID) -> AssignmentRow:
+        """Begin to pick."""
+        return await self._advance(AssignmentAction.START_PICKING, assignment_id)
+
+    async def pack(self, assignment_id: UUID) -> AssignmentRow:
+        """Pack what was picked; every line has to be picked or reported short in full."""
+        row, order = await self._take(assignment_id)
+        if row.status == AssignmentStatus.PACKED:
+            return row
+        self._may(AssignmentAction.PACK, row)
+        for line in await lines_of(self.connection, [row.id]):
+            if line.picked + line.short < line.quantity:
+                left = line.quantity - line.picked - line.short
+                message = f"{left} x {line.sku} are neither picked nor reported short."
+                raise InvalidInput(message=message, path=("id",))
+        return await self._step(AssignmentAction.PACK, row, order)
+
+    async def mark_ready(self, assignment_id: UUID) -> AssignmentRow:
+        """Put the parcel where the shopper collects it."""
+        return await self._advance(AssignmentAction.MARK_READY, assignment_id)
+
+    async def hand_over(self, assignment_id: UUID) -> AssignmentRow:
+        """Give the parcel to the carrier: what was picked leaves the stock."""
+        row, order = await self._take(assignment_id)
+        if row.status == AssignmentStatus.HANDED_OVER:
+            return row
+        self._may(AssignmentAction.HAND_OVER, row)
+        return await self._leave(AssignmentAction.HAND_OVER, row, order)
+
+    async def collect(self, assignment_id: UUID, pickup_code: str) -> AssignmentRow:
+        """Give the parcel to the shopper who shows the order's code: what was picked leaves the stock.
+
+        The code is compared in constant time; after PICKUP_ATTEMPTS wrong ones it is locked for PICKUP_LOCK. A wrong
+        code is counted in the caller's transaction, which therefore has to be committed also when InvalidPickupCode
+        is returned: it is a value here and not raised.
+        """
+        row, order = await self._take(assignment_id)
+        right = secrets.compare_digest(pickup_code.encode(), (order.pickup_code or "").encode())
+        if row.status == AssignmentStatus.COLLECTED and right:
+            return row
+        self._may(AssignmentAction.COLLECT, row)
+        return await self._leave(AssignmentAction.COLLECT, row, order)
+
+    async def wrong_code(self, assignment_id: UUID, pickup_code: str) -> InvalidPickupCode | None:
+        """Count a wrong pickup code and return the refusal; None for the right one, or where there is none to check.
+
+        The caller commits before it raises what this returns: a refusal that is rolled back would never be counted.
+        """
+        row, order = await self._take(assignment_id)
+        if row.status != AssignmentStatus.READY_FOR_PICKUP or order.pickup_code is None:
+            return None
+        locked = row.pickup_locked_until if row.pickup_locked_until and row.pickup_locked_until > self.now else None
+        if locked is None and secrets.compare_digest(pickup_code.encode(), order.pickup_code.encode()):
+            return None
+        attempts = row.pickup_attempts
+        if locked is None:
+            attempts = attempts % PICKUP_ATTEMPTS + 1
+            locked = self.now + PICKUP_LOCK if attempts == PICKUP_ATTEMPTS else None
+            await self.connection.execute(
+                "UPDATE assignment SET pickup_attempts = $2, pickup_locked_until = $3 WHERE id = $1",
+                row.id,
+                attempts,
+                locked,
+            )
+        message = "Too many wrong codes: wait a while." if locked else "This is not the order's pickup code."
+        return InvalidPickupCode(
+            message=message, path=("pickupCode",), attempts_left=PICKUP_ATTEMPTS - attempts, locked_until=locked
+        )
+
+    async def report_picked(self, assignment_id: UUID, picked: Sequence[Picked]) -> AssignmentRow:
+        """Say what was found so far. What was not found leaves the stock, and is routed anew without this location.
+
+        With every line short, the assignment is rejected.
+        """
+        row, order = await self._take(assignment_id)
+        known = {line.id: line for line in await lines_of(self.connection, [row.id])}
+        if picked and all(_already(known.get(each.line_id), each) for each in picked):
+            return row
+        self._may(AssignmentAction.REPORT_PICKED, row)
+        if not picked:
+            raise InvalidInput(message="Name the lines that were picked.", path=("lines",))
+        for index, each in enumerate(picked):
+            _check(known.get(each.line_id), each, ("lines", str(index)))
+            if each.line_id in {other.line_id for other in picked[:index]}:
+                raise InvalidInput(message="A line is named twice.", path=("lines", str(index), "lineId"))
+        await self.connection.executemany(
+            "UPDATE assignment_line SET picked = $2, short = $3, short_reason = coalesce($4, short_reason) WHERE id = $1",
+            [(each.line_id, each.quantity, _short(known[each.line_id], each), each.reason) for each in picked],
+        )
+        after = await lines_of(self.connection, [row.id])
+        if all(line.short == line.quantity for line in after):
+            reason = RejectReason(after[0].short_reason or RejectReason.OUT_OF_STOCK)
+            row = await self._write(row, order, AssignmentStatus.REJECTED, reason=reason, why="nothing was found")
+        else:
+            row = await self._write(row, order, AssignmentStatus.PICKING)
+        newly = {line.sku: (line, line.short - known[line.id].short) for line in after}
+        await self._shortage(row, order, {sku: found for sku, found in newly.items() if found[1]})
+        return row
+
+    async def _shortage(
+        self, row: AssignmentRow, order: OrderRow, newly: Mapping[str, tuple[AssignmentLineRow, int]]
+    ) -> None:
+        if not newly:
+            return
+        levels = await inventory.lock(self.connection, [(sku, row.location_id) for sku in newly])
+        on_hand = {level.sku: level.on_hand for level in levels}
+        lost = []
+        for sku, (line, short) in newly.items():
+            searched = line.short_reason in {RejectReason.OUT_OF_STOCK, RejectReason.DAMAGED}
+            reason = MovementReason.DAMAGED if line.short_reason == RejectReason.DAMAGED else MovementReason.ADJUSTED
+            gone = min(short, on_hand[sku]) if searched else 0
+            lost.append(
+                self._movement(
+                    row, line, reason if gone else MovementReason.RELEASED, on_hand=-gone, reserved=-short
+                )
+            )
+        told = ", ".join(f"{short} x {sku}" for sku, (_, short) in newly.items())
+        await self._say(order, row, UpdateKind.ORDER_CHANGED, f"{{place}} did not find {told}.")
+        await self._route_anew(order, {sku: short for sku, (_, short) in newly.items()}, lost)
+
+    async def _advance(self, action: AssignmentAction, assignment_id: UUID) -> AssignmentRow:
+        row, order = await self._take(assignment_id)
+        if row.status == MOVES[action].target:
+            return row
+        self._may(action, row)
+        return await self._step(action, row, order)
+
+    async def _take(self, assignment_id: UUID) -> tuple[AssignmentRow, OrderRow]:
+        """Lock the order of an assignment, then read both; NotFound where the viewer may not know of it."""
+        await self.connection.execute(
+            """
+            SELECT 1 FROM customer_order
+             WHERE id = (SELECT order_id FROM assignment WHERE id = $1) FOR NO KEY UPDATE
+            """,
+            assignment_id,
+        )
+        rows = await assignments(self.connection, [assignment_id])
+        if not rows or not self.viewer.works_at(rows[0].location_id):
+            raise NotFound(message="There is no such assignment.", path=("id",))
+        return rows[0], await orders.order(self.connection, rows[0].order_id)
+
+    def _may(self, action: AssignmentAction, row: AssignmentRow) -> None:
+        allowed = allowed_actions(row, self.viewer)
+        if action not in allowed:
+            raise ActionNotAllowed(
+                message=f"{action} cannot be done: the {row.method.lower()} assignment is {row.status}.",
+                path=("id",),
+                status=row.status,
+                allowed_actions=allowed,
+            )
+
+    async def _step(self, action: AssignmentAction, row: AssignmentRow, order: OrderRow) -> AssignmentRow:
+        target = MOVES[action].target
+        row = await self._write(row, order, target or AssignmentStatus(row.status))
+        await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
+        return row
+
+    async def _leave(self, action: AssignmentAction, row: AssignmentRow, order: OrderRow) -> AssignmentRow:
+        """Let what was picked leave the location, on the shelf, in the ledger and on the order's lines."""
+        picked = [line for line in await lines_of(self.connection, [row.id]) if line.picked]
+        levels = await inventory.lock(self.connection, [(line.sku, row.location_id) for line in picked])
+        on_hand = {level.sku: level.on_hand for level in levels}
+        found = [
+            self._movement(row, line, MovementReason.ADJUSTED, on_hand=line.picked - on_hand[line.sku])
+            for line in picked
+            if line.picked > on_hand[line.sku]  # the count was wrong: what leaves was there
+        ]
+        sold = [
+            self._movement(row, line, MovementReason.SOLD, on_hand=-line.picked, reserved=-line.picked)
+            for line in picked
+        ]
+        await inventory.move(self.connection, [*found, *sold], now=self.now)
+        await self.connection.executemany(
+            "UPDATE order_line SET fulfilled = fulfilled + $2 WHERE id = $1",
+            [(line.order_line_id, line.picked) for line in picked],
+        )
+        return await self._step(action, row, order)
+
+    async def _route_anew(
+        self, order: OrderRow, quantities: Mapping[str, int], movements: Sequence[Movement]
+    ) -> None:
+        snapshot = await self.networks.current(self.connection)
+        await routing.reroute(self.connection, snapshot, order, quantities, movements, now=self.now)
+        await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
+
+    async def _write(
+        self,
+        row: AssignmentRow,
+        order: OrderRow,
+        status: AssignmentStatus,
+        *,
+        reason: RejectReason | None = None,
+        why: str = "",
+    ) -> AssignmentRow:
+        """Write a status, tell it to the feed and, where it is a new one, to the order's timeline."""
+        updated: AssignmentRow = await self.connection.fetchrow(
+            """
+            UPDATE assignment SET status = $2, reject_reason = coalesce($3, reject_reason), version = version + 1,
+                   assignee = CASE WHEN $2 = 'ACCEPTED' THEN $4 ELSE assignee END
+             WHERE id = $1 RETURNING *
+            """,
+            row.id,
+            status,
+            reason,
+            self.viewer.name,
+            record_class=AssignmentRow,
+        )
+        await feed.record(
+            self.connection,
+            [
+                feed.Fact(
+                    kind=UpdateKind.ASSIGNMENT_STATUS_CHANGED,
+                    at=self.now,
+                    order_id=order.id,
+                    assignment_id=row.id,
+                    location_ids=(row.location_id,),
+                    channel=order.channel,
+                    status=status,
+                )
+            ],
+        )
+        if status != row.status:
+            sentence = _SENTENCES[status].format(place="{place}", number=row.number, reason=why)
+            await self._say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)
+        return updated
+
+    async def _say(self, order: OrderRow, row: AssignmentRow, kind: UpdateKind, sentence: str) -> None:
+        snapshot = await self.networks.current(self.connection)
+        message = sentence.replace("{place}", snapshot.locations[row.location_id].name)
+        step = orders.Step(
+            kind=kind, status=OrderStatus(order.status), message=message, location_id=row.location_id
+        )
+        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=())
+        await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
+
+    def _movement(
+        self,
+        row: AssignmentRow,
+        line: AssignmentLineRow,
+        reason: MovementReason,
+        *,
+        on_hand: int = 0,
+        reserved: int = 0,
+    ) -> Movement:
+        return Movement(
+            sku=line.sku,
+            location_id=row.location_id,
+            reason=reason,
+            on_hand_delta=on_hand,
+            reserved_delta=reserved,
+            order_id=row.order_id,
+        )
+
+
+def _short(line: AssignmentLineRow, picked: Picked) -> int:
+    return line.quantity - picked.quantity if picked.reason else line.short
+
+
+def _already(line: AssignmentLineRow | None, picked: Picked) -> bool:
+    """Say whether a report tells nothing new."""
+    if line is None:
+        return False
+    same_reason = picked.reason is None or line.short_reason == picked.reason or picked.quantity == line.quantity
+    return line.picked == picked.quantity and line.short == _short(line, picked) and same_reason
+
+
+def _check(line: AssignmentLineRow | None, picked: Picked, path: tuple[str, ...]) -> None:
+    if line is None:
+        raise InvalidInput(message="The assignment has no such line.", path=(*path, "lineId"))
+    most = line.quantity - line.short
+    if not 0 <= picked.quantity <= most:
+        message = f"Of {line.sku}, 0 to {most} can be picked."
+        raise InvalidInput(message=message, path=(*path, "picked"))

@@ -1,0 +1,328 @@
+"""What the network can promise for a cart: the planner run, priced and signed."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+
+from domain import inventory, places
+from domain.errors import InvalidInput, OptionExpired
+from domain.network import Snapshot
+from domain.places import Address
+from domain.planning.plan import plan_deliveries, plan_pickups, rank
+from domain.planning.problem import (
+    Answer,
+    Line,
+    Missing,
+    Parcel,
+    Plan,
+    Point,
+    Problem,
+    Share,
+    Unavailable,
+)
+from domain.transaction import Connection
+from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
+
+MOST_LINES = 10
+MOST_UNITS = 1_000_000
+MOST_PICKUP_LOCATIONS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CartLine:
+    """A wanted quantity of one item; `unit_price` in minor units, None where the shop did not say."""
+
+    sku: str
+    quantity: int
+    unit_price: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsRequest:
+    """A cart, where it shall go, and which ways there are of interest."""
+
+    lines: tuple[CartLine, ...]
+    currency: str
+    destination: Address | None = None
+    near: Point | None = None
+    methods: tuple[FulfillmentMethod, ...] = tuple(FulfillmentMethod)
+    levels: tuple[ServiceLevel, ...] = tuple(ServiceLevel)
+    within_km: float | None = 50.0
+    pickup_locations: int = 5
+    channel: str = "web"
+    tags: tuple[str, ...] = ()
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What a token binds: the cart, whither it goes, and the plan that was shown."""
+
+    lines: tuple[CartLine, ...]
+    plan: Plan
+    currency: str
+    channel: str
+    tags: tuple[str, ...]
+    postal_code: str | None
+    country: str | None
+    expires_at: datetime
+    preview: bool
+    """Planned as of another moment than the present: it holds only if planning now gives the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """A plan that can be had, and the token to have it with."""
+
+    token: str
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What can be had, best first, and why the rest cannot."""
+
+    options: tuple[Option, ...]
+    unavailable: tuple[Unavailable, ...]
+    computed_at: datetime
+
+
+def merged(lines: Sequence[CartLine]) -> tuple[CartLine, ...]:
+    """Return the cart with one line a SKU, in the order of first mention, or raise InvalidInput.
+
+    Two lines of one SKU at different prices are not one line: they are refused.
+    """
+    if not lines:
+        raise InvalidInput(message="The cart is empty.", path=("lines",))
+    cart: dict[str, CartLine] = {}
+    for index, line in enumerate(lines):
+        path = ("lines", str(index))
+        if not 1 <= line.quantity <= MOST_UNITS:
+            raise InvalidInput(message=f"A quantity is 1 to {MOST_UNITS:,}.", path=(*path, "quantity"))
+        known = cart.get(line.sku)
+        if known and known.unit_price != line.unit_price:
+            raise InvalidInput(message=f"{line.sku} stands in the cart at two prices.", path=(*path, "unitPrice"))
+        quantity = line.quantity + (known.quantity if known else 0)
+        cart[line.sku] = replace(line, quantity=quantity)
+    if len(cart) > MOST_LINES:
+        raise InvalidInput(message=f"A cart holds at most {MOST_LINES} different items.", path=("lines",))
+    return tuple(cart.values())
+
+
+async def fulfillment_options(
+    connection: Connection, snapshot: Snapshot, promises: "Promises", request: OptionsRequest, *, now: datetime
+) -> Options:
+    """Return what the network can promise for a cart at `now`. Nothing is reserved.
+
+    Raises InvalidInput for an empty or oversized cart, a quantity below 1 and a destination that is no address.
+    """
+    if not 1 <= request.pickup_locations <= MOST_PICKUP_LOCATIONS:
+        message = f"Ask for 1 to {MOST_PICKUP_LOCATIONS} pickup locations."
+        raise InvalidInput(message=message, path=("pickupLocations",))
+    request = replace(request, lines=merged(request.lines))
+    destination = request.destination
+    if destination:
+        places.validate(destination, path=("destination",))
+    target = await places.resolve(connection, destination) if destination else None
+    weights = {row.sku: row.weight_grams for row in await inventory.items(connection, [x.sku for x in request.lines])}
+    known = tuple(line for line in request.lines if line.sku in weights)
+    unknown = tuple(line for line in request.lines if line.sku not in weights)
+    answer = Answer()
+    if known:
+        problem = Problem(
+            network=snapshot.planner,
+            lines=[Line(sku=x.sku, quantity=x.quantity, grams=weights[x.sku]) for x in known],
+            available=await inventory.available(connection, [x.sku for x in known], snapshot, request.channel),
+            now=request.at or now,
+            currency=request.currency,
+            country=destination.country if destination else None,
+            destination=target,
+            levels=request.levels,
+            within_km=request.within_km,
+            pickup_limit=request.pickup_locations,
+            cart_value=cart_value(request.lines),
+        )
+        answer = _plan(problem, request, target)
+    missing = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in unknown)
+    promised = [
+        _promise(replace(plan, missing=plan.missing + missing), request, promises, now) for plan in answer.plans
+    ]
+    return Options(
+        options=tuple(Option(token=promises.sign(promise), promise=promise) for promise in promised),
+        unavailable=tuple(_unknown(unknown, request.methods)) + answer.unavailable,
+        computed_at=now,
+    )
+
+
+def cart_value(lines: Sequence[CartLine]) -> int | None:
+    """Return what the cart is worth, in minor units; None where a price is not known."""
+    if any(line.unit_price is None for line in lines):
+        return None
+    return sum(line.quantity * (line.unit_price or 0) for line in lines)
+
+
+def _plan(problem: Problem, request: OptionsRequest, target: Point | None) -> Answer:
+    plans: tuple[Plan, ...] = ()
+    unavailable: tuple[Unavailable, ...] = ()
+    near = request.near or target
+    if FulfillmentMethod.DELIVERY in request.methods:
+        answer = plan_deliveries(problem)
+        plans, unavailable = plans + answer.plans, unavailable + answer.unavailable
+    if FulfillmentMethod.PICKUP in request.methods and near is None:
+        message = "Pickup stores are looked for near a destination or a position: neither could be placed on the map."
+        code = UnavailabilityCode.DESTINATION_UNKNOWN
+        unavailable = (*unavailable, Unavailable(method=FulfillmentMethod.PICKUP, code=code, message=message))
+    elif FulfillmentMethod.PICKUP in request.methods:
+        answer = plan_pickups(replace(problem, destination=near))
+        plans, unavailable = plans + answer.plans, unavailable + answer.unavailable
+    return Answer(plans=rank(plans), unavailable=unavailable)
+
+
+def _unknown(lines: Sequence[CartLine], methods: Sequence[FulfillmentMethod]) -> list[Unavailable]:
+    return [
+        Unavailable(method=method, code=UnavailabilityCode.UNKNOWN_SKU, sku=line.sku, message=f"No item is {line.sku}.")
+        for method in methods
+        for line in lines
+    ]
+
+
+def _promise(plan: Plan, request: OptionsRequest, promises: "Promises", now: datetime) -> Promise:
+    expires_at = now + promises.ttl
+    if plan.order_before and request.at is None:
+        expires_at = min(expires_at, plan.order_before)
+    destination = request.destination if plan.method is FulfillmentMethod.DELIVERY else None
+    return Promise(
+        lines=request.lines,
+        plan=plan,
+        currency=request.currency,
+        channel=request.channel,
+        tags=request.tags,
+        postal_code=destination.postal_code if destination else None,
+        country=destination.country if destination else None,
+        expires_at=expires_at.replace(microsecond=0),
+        preview=request.at is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """Signs promises (JWT, HS256) and reads them back.
+
+    The key is derived from the secret under a label of its own, so that neither an access token nor anything else
+    signed with the same secret is ever taken for a promise.
+    """
+
+    secret: bytes
+    ttl: timedelta = timedelta(minutes=15)
+
+    @property
+    def _key(self) -> bytes:
+        return hmac.digest(self.secret, b"crossdock option token", hashlib.sha256)
+
+    def sign(self, promise: Promise) -> str:
+        """Return the token of a promise."""
+        claims = {
+            "exp": promise.expires_at,
+            "lines": [[line.sku, line.quantity, line.unit_price] for line in promise.lines],
+            "currency": promise.currency,
+            "channel": promise.channel,
+            "tags": promise.tags,
+            "to": [promise.postal_code, promise.country],
+            "preview": promise.preview,
+            "plan": _plan_as_json(promise.plan),
+        }
+        return jwt.encode(claims, self._key, algorithm="HS256")
+
+    def verify(self, token: str, *, now: datetime) -> Promise:
+        """Return the promise of a token; OptionExpired once it is past, InvalidInput where we did not sign it."""
+        try:
+            options: Any = {"require": ["exp"], "verify_exp": False}
+            claims = jwt.decode(token, self._key, algorithms=["HS256"], options=options)
+        except jwt.InvalidTokenError:
+            raise InvalidInput(message="This is not an option token of ours.", path=("optionToken",)) from None
+        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+        if now > expires_at:
+            raise OptionExpired(message="The option has expired: ask for options again.", path=("optionToken",))
+        postal_code, country = claims["to"]
+        return Promise(
+            lines=tuple(CartLine(sku=sku, quantity=n, unit_price=price) for sku, n, price in claims["lines"]),
+            plan=_plan_from_json(claims["plan"]),
+            currency=claims["currency"],
+            channel=claims["channel"],
+            tags=tuple(claims["tags"]),
+            postal_code=postal_code,
+            country=country,
+            expires_at=expires_at,
+            preview=claims["preview"],
+        )
+
+
+def _plan_as_json(plan: Plan) -> dict[str, object]:
+    return {
+        "method": plan.method,
+        "level": plan.level,
+        "price": plan.price,
+        "cost": plan.cost,
+        "pickup": plan.pickup_code,
+        "km": plan.distance_km,
+        "before": plan.order_before and plan.order_before.isoformat(),
+        "missing": [[missing.sku, missing.quantity] for missing in plan.missing],
+        "parcels": [
+            [
+                parcel.location_code,
+                parcel.service_code,
+                [[share.sku, share.quantity] for share in parcel.shares],
+                [
+                    moment.isoformat()
+                    for moment in (parcel.ready_at, parcel.due_at, parcel.arrives_earliest, parcel.arrives_latest)
+                ],
+                parcel.cost,
+                parcel.distance_km,
+                parcel.co2_grams,
+            ]
+            for parcel in plan.parcels
+        ],
+    }
+
+
+def _plan_from_json(plan: dict[str, Any]) -> Plan:
+    return Plan(
+        method=FulfillmentMethod(plan["method"]),
+        level=ServiceLevel(plan["level"]) if plan["level"] else None,
+        price=plan["price"],
+        cost=plan["cost"],
+        pickup_code=plan["pickup"],
+        distance_km=plan["km"],
+        order_before=datetime.fromisoformat(plan["before"]) if plan["before"] else None,
+        missing=tuple(Missing(sku=sku, quantity=quantity) for sku, quantity in plan["missing"]),
+        parcels=tuple(_parcel_from_json(*parcel) for parcel in plan["parcels"]),
+    )
+
+
+def _parcel_from_json(  # noqa: PLR0917 - the fields stand in a row in the token, to keep it short
+    location: str,
+    service: str | None,
+    shares: list[tuple[str, int]],
+    moments: list[str],
+    cost: int,
+    km: float | None,
+    co2: int | None,
+) -> Parcel:
+    ready_at, due_at, earliest, latest = map(datetime.fromisoformat, moments)
+    return Parcel(
+        location_code=location,
+        service_code=service,
+        shares=tuple(Share(sku=sku, quantity=quantity) for sku, quantity in shares),
+        ready_at=ready_at,
+        due_at=due_at,
+        arrives_earliest=earliest,
+        arrives_latest=latest,
+        cost=cost,
+        distance_km=km,
+        co2_grams=co2,
+    )

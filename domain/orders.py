@@ -1,0 +1,283 @@
+"""Orders: how they are read, and how they move from status to status."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain import feed
+from domain.errors import NotFound
+from domain.paging import Listing
+from domain.transaction import Connection, Row
+from domain.vocabulary import AssignmentStatus, FulfillmentMethod, OrderStatus, UpdateKind
+
+UNDERWAY = frozenset({AssignmentStatus.PICKING, AssignmentStatus.PACKED, AssignmentStatus.READY_FOR_PICKUP})
+WAITING = frozenset({AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED})
+OPEN = UNDERWAY | WAITING
+
+
+class OrderRow(Row):
+    """An order as Postgres holds it."""
+
+    id: UUID
+    number: str
+    status: str
+    channel: str
+    method: str
+    level: str | None
+    tags: list[str]
+    placed_at: datetime
+    updated_at: datetime
+    promised_earliest: datetime | None
+    promised_latest: datetime | None
+    customer_name: str
+    customer_email: str | None
+    customer_phone: str | None
+    ship_to: dict[str, Any] | None
+    pickup_location_id: UUID | None
+    pickup_code: str | None
+    currency: str
+    shipping_price: int
+    total: int
+    version: int
+
+
+class OrderLineRow(Row):
+    """A line of an order."""
+
+    id: UUID
+    order_id: UUID
+    position: int
+    sku: str
+    quantity: int
+    unit_price: int
+    fulfilled: int
+    cancelled: int
+
+
+class TimelineRow(Row):
+    """What happened to an order, for people."""
+
+    order_id: UUID
+    at: datetime
+    kind: str
+    message: str
+    actor: str | None
+    location_id: UUID | None
+
+
+class OrderSort(StrEnum):
+    """What a list of orders is ordered by."""
+
+    PLACED_AT = "PLACED_AT"
+    PROMISED_LATEST = "PROMISED_LATEST"
+    NUMBER = "NUMBER"
+
+
+_SORT_COLUMNS = {
+    OrderSort.PLACED_AT: ("placed_at", "timestamptz"),
+    OrderSort.PROMISED_LATEST: ("promised_latest", "timestamptz"),
+    OrderSort.NUMBER: ("number", "text"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders; what is None narrows nothing. `location_ids` is where any of the order's work lies or lay."""
+
+    status: Sequence[str] | None = None
+    tags: Sequence[str] | None = None
+    channel: Sequence[str] | None = None
+    method: Sequence[str] | None = None
+    location_ids: Sequence[UUID] | None = None
+    sku: str | None = None
+    customer_email: str | None = None
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+
+
+def listing(which: OrderFilter, *, sort: OrderSort = OrderSort.PLACED_AT, descending: bool = True) -> Listing[OrderRow]:
+    """Return the list of orders that a filter describes. `tags` asks for all of them, the other lists for any."""
+    listed = Listing(
+        source="customer_order",
+        columns="*",
+        key=(_SORT_COLUMNS[sort], ("id", "uuid")),
+        row=OrderRow,
+        descending=descending,
+    )
+    listed.where_given("status = ANY (?::text[])", which.status)
+    listed.where_given("tags @> ?::text[]", which.tags)
+    listed.where_given("channel = ANY (?::text[])", which.channel)
+    listed.where_given("method = ANY (?::text[])", which.method)
+    listed.where_given(
+        "id IN (SELECT order_id FROM assignment WHERE location_id = ANY (?::uuid[]))", which.location_ids
+    )
+    listed.where_given("id IN (SELECT order_id FROM order_line WHERE sku = ?)", which.sku)
+    listed.where_given("lower(customer_email) = lower(?)", which.customer_email)
+    listed.where_given("placed_at >= ?", which.placed_from)
+    listed.where_given("placed_at < ?", which.placed_to)
+    return listed
+
+
+async def order(connection: Connection, order_id: UUID) -> OrderRow:
+    """Return an order, or raise NotFound."""
+    row: OrderRow | None = await connection.fetchrow(
+        "SELECT * FROM customer_order WHERE id = $1", order_id, record_class=OrderRow
+    )
+    if row is None:
+        raise NotFound(message="There is no such order.", path=("id",))
+    return row
+
+
+async def orders(connection: Connection, ids: Sequence[UUID]) -> list[OrderRow]:
+    """Return those of the orders that exist, in any order."""
+    rows: list[OrderRow] = await connection.fetch(
+        "SELECT * FROM customer_order WHERE id = ANY ($1::uuid[])", ids, record_class=OrderRow
+    )
+    return rows
+
+
+async def order_by_number(connection: Connection, number: str) -> OrderRow | None:
+    """Return the order of that number, if there is one."""
+    row: OrderRow | None = await connection.fetchrow(
+        "SELECT * FROM customer_order WHERE number = $1", number, record_class=OrderRow
+    )
+    return row
+
+
+async def lines_of(connection: Connection, order_ids: Sequence[UUID]) -> list[OrderLineRow]:
+    """Return the lines of orders, each order's in their place."""
+    rows: list[OrderLineRow] = await connection.fetch(
+        "SELECT * FROM order_line WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id, position",
+        order_ids,
+        record_class=OrderLineRow,
+    )
+    return rows
+
+
+async def lines(connection: Connection, ids: Sequence[UUID]) -> list[OrderLineRow]:
+    """Return those of the lines that exist, in any order."""
+    rows: list[OrderLineRow] = await connection.fetch(
+        "SELECT * FROM order_line WHERE id = ANY ($1::uuid[])", ids, record_class=OrderLineRow
+    )
+    return rows
+
+
+async def timeline_of(connection: Connection, order_ids: Sequence[UUID]) -> list[TimelineRow]:
+    """Return what happened to orders, oldest first."""
+    rows: list[TimelineRow] = await connection.fetch(
+        """
+        SELECT order_id, at, kind, message, actor, location_id FROM timeline
+         WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id, at, id
+        """,
+        order_ids,
+        record_class=TimelineRow,
+    )
+    return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The order that something is told of, and where its work lies or lay."""
+
+    order_id: UUID
+    channel: str
+    location_ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something that happened to an order, with the status it brought and a sentence for people.
+
+    `location_id` is set where the sentence concerns one location's work, and no other store may read it.
+    """
+
+    kind: UpdateKind
+    status: OrderStatus
+    message: str
+    location_id: UUID | None = None
+
+
+def entry(told: Told, step: Step, *, actor: str | None, now: datetime) -> dict[str, object]:
+    """Return a step as a row of the timeline."""
+    return {
+        "order_id": told.order_id,
+        "at": now,
+        "kind": step.kind,
+        "message": step.message,
+        "actor": actor,
+        "location_id": step.location_id,
+    }
+
+
+def fact(told: Told, step: Step, *, now: datetime) -> feed.Fact:
+    """Return a step as a fact for the feed."""
+    return feed.Fact(
+        kind=step.kind,
+        at=now,
+        order_id=told.order_id,
+        location_ids=told.location_ids,
+        channel=told.channel,
+        status=step.status,
+    )
+
+
+async def note(connection: Connection, entries: Sequence[dict[str, object]]) -> None:
+    """Write entries to the timeline."""
+    await connection.execute(
+        """
+        INSERT INTO timeline (order_id, at, kind, message, actor, location_id)
+        SELECT e.order_id, e.at, e.kind, e.message, e.actor, e.location_id
+          FROM jsonb_to_recordset($1::jsonb) WITH ORDINALITY
+               AS e(order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid, n bigint)
+         ORDER BY e.n
+        """,
+        entries,
+    )
+
+
+def standing(method: str, lines: Sequence[OrderLineRow], work: Sequence[str]) -> OrderStatus:
+    """Return the status that an order's lines and the statuses of its assignments amount to."""
+    fulfilled = sum(line.fulfilled for line in lines)
+    if sum(line.quantity - line.cancelled for line in lines) == fulfilled:
+        if not fulfilled:
+            return OrderStatus.CANCELLED
+        return OrderStatus.COMPLETED if method == FulfillmentMethod.PICKUP else OrderStatus.FULFILLED
+    if fulfilled:
+        return OrderStatus.PARTIALLY_FULFILLED
+    if UNDERWAY & set(work):
+        return OrderStatus.IN_FULFILLMENT
+    return OrderStatus.ROUTED if WAITING & set(work) else OrderStatus.UNROUTABLE
+
+
+_SENTENCES = {
+    OrderStatus.UNROUTABLE: "No location can fulfil the order now.",
+    OrderStatus.ROUTED: "Routed to its locations.",
+    OrderStatus.IN_FULFILLMENT: "Picking has begun.",
+    OrderStatus.PARTIALLY_FULFILLED: "A part has left its location.",
+    OrderStatus.FULFILLED: "Everything has left its location.",
+    OrderStatus.COMPLETED: "The shopper has everything.",
+    OrderStatus.CANCELLED: "Nothing is left to fulfil.",
+}
+
+
+async def settle(connection: Connection, order: OrderRow, *, actor: str | None, now: datetime) -> None:
+    """Bring an order, which the caller has locked, to the status its work amounts to, and tell it where it changed."""
+    lines = await lines_of(connection, [order.id])
+    work = await connection.fetch("SELECT status, location_id FROM assignment WHERE order_id = $1", order.id)
+    status = standing(order.method, lines, [row["status"] for row in work])
+    if status == order.status:
+        return
+    await connection.execute(
+        "UPDATE customer_order SET status = $2, updated_at = $3, version = version + 1 WHERE id = $1",
+        order.id,
+        status,
+        now,
+    )
+    told = Told(order_id=order.id, channel=order.channel, location_ids=sorted({row["location_id"] for row in work}))
+    through = [OrderStatus.FULFILLED, status] if status is OrderStatus.COMPLETED else [status]
+    steps = [Step(kind=UpdateKind.ORDER_STATUS_CHANGED, status=each, message=_SENTENCES[each]) for each in through]
+    await note(connection, [entry(told, step, actor=actor, now=now) for step in steps])
+    await feed.record(connection, [fact(told, step, now=now) for step in steps])

@@ -1,0 +1,413 @@
+"""Placing an order: plan, then commit, in micro-batches.
+
+Orders that wait are committed together by one call of `place_orders` (domain/migrations/sql): it locks the distinct
+stock rows once, in order, and flushes the log once. An order alone waits for nobody.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+import orjson
+
+from domain import feed, inventory, orders, places, routing
+from domain.errors import (
+    DomainError,
+    IdempotencyConflict,
+    InvalidInput,
+    NoFulfillmentOption,
+    OptionExpired,
+    OutOfStock,
+)
+from domain.ids import new_id
+from domain.network import Networks, Snapshot
+from domain.options import CartLine, Promise, Promises, cart_value, merged
+from domain.orders import OrderRow
+from domain.places import Address
+from domain.planning.problem import Line, Missing, Plan, Point, Problem, Unavailable
+from domain.transaction import Connection, Database
+from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel, UnavailabilityCode, UpdateKind
+
+LARGEST_BATCH = 64
+MOST_TRIES = 4
+"""The first plan, and three more for who lost a race for stock."""
+KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """What a shop asks to be placed; prices in minor units of `currency`.
+
+    Either `token` names the option the shopper chose, or `method` (and `level`, `pickup_location_id`) is the wish.
+    """
+
+    idempotency_key: str
+    lines: tuple[CartLine, ...]
+    currency: str
+    customer_name: str
+    customer_email: str | None = None
+    customer_phone: str | None = None
+    number: str | None = None
+    channel: str = "web"
+    tags: tuple[str, ...] = ()
+    token: str | None = None
+    method: FulfillmentMethod | None = None
+    level: ServiceLevel | None = None
+    ship_to: Address | None = None
+    pickup_location_id: UUID | None = None
+
+    def digest(self) -> bytes:
+        """Return what tells this input from another under the same key."""
+        return hashlib.sha256(orjson.dumps(self)).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """An order that was checked: what is left to do is to find its plan and to commit it."""
+
+    order: NewOrder
+    lines: tuple[CartLine, ...]
+    method: FulfillmentMethod
+    levels: tuple[ServiceLevel, ...]
+    grams: dict[str, int]
+    target: Point | None = None
+    pickup_code: str | None = None
+    promise: Promise | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What became of one order of a batch; `short` holds the pairs (SKU, location id) that ran out."""
+
+    name: str
+    short: tuple[tuple[str, UUID], ...] = ()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    batch: dict[str, list[Any]]
+    key: str
+    verdict: asyncio.Future[_Verdict]
+
+
+@dataclass(slots=True)
+class Placement:
+    """Places orders. One for each process."""
+
+    database: Database
+    networks: Networks
+    promises: Promises
+    remembered: timedelta = timedelta(hours=24)
+    """How long an idempotency key keeps its answer."""
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _committing: asyncio.Task[None] | None = None
+
+    async def place(self, order: NewOrder, *, actor: str, now: datetime) -> OrderRow:
+        """Place an order and return it, or raise why not.
+
+        The same key with the same input returns the order that the first call made. Raises InvalidInput,
+        OptionExpired, OutOfStock, NoFulfillmentOption and IdempotencyConflict.
+        """
+        _check(order)
+        async with self.database.reading() as connection:
+            if placed := await self._placed_before(connection, order, now=now):
+                return placed
+            snapshot = await self.networks.current(connection)
+            wanted = await self._wanted(connection, snapshot, order, now=now)
+        lost: set[tuple[str, UUID]] = set()
+        for _ in range(MOST_TRIES):
+            plan = await self._plan(snapshot, wanted, lost, now=now)
+            order_id = new_id(now)
+            batch = _batch(snapshot, wanted, plan, order_id, actor=actor, now=now)
+            verdict = await self._commit(batch, order.idempotency_key)
+            async with self.database.reading() as connection:
+                if verdict.name == "PLACED":
+                    return await orders.order(connection, order_id)
+                if verdict.name == "REPLAYED" and (placed := await self._placed_before(connection, order, now=now)):
+                    return placed
+            if verdict.name == "NUMBER_TAKEN" and order.number:
+                raise InvalidInput(message=f"There is an order {order.number} already.", path=("number",))
+            lost.update(verdict.short)
+        raise OutOfStock(message="Others were faster.", missing=_missing(wanted, lost))
+
+    async def _placed_before(self, connection: Connection, order: NewOrder, *, now: datetime) -> OrderRow | None:
+        known = await connection.fetchrow(
+            "SELECT input_hash, result FROM idempotency WHERE scope = 'placeOrder' AND key = $1 AND created_at >= $2",
+            order.idempotency_key,
+            now - self.remembered,
+        )
+        if known is None:
+            return None
+        if not secrets.compare_digest(known["input_hash"], order.digest()):
+            message = "This key was used before with another order."
+            raise IdempotencyConflict(message=message, path=("idempotencyKey",))
+        return await orders.order(connection, UUID(known["result"]))
+
+    async def _wanted(self, connection: Connection, snapshot: Snapshot, order: NewOrder, *, now: datetime) -> _Wanted:
+        lines = merged(order.lines)
+        rows = await inventory.items(connection, [line.sku for line in lines])
+        grams = {row.sku: row.weight_grams for row in rows}
+        for index, line in enumerate(order.lines):
+            if line.sku not in grams:
+                raise InvalidInput(message=f"No item is {line.sku}.", path=("lines", str(index), "sku"))
+        target = await places.resolve(connection, order.ship_to) if order.ship_to else None
+        if order.token:
+            promise = self.promises.verify(order.token, now=now)
+            _agree(order, lines, promise, snapshot)
+            plan = promise.plan
+            covered = {sku: sum(s.quantity for p in plan.parcels for s in p.shares if s.sku == sku) for sku in grams}
+            return _Wanted(
+                order=order,
+                lines=tuple(replace(line, quantity=covered[line.sku]) for line in lines if covered[line.sku]),
+                method=plan.method,
+                levels=(plan.level,) if plan.level else (),
+                grams=grams,
+                target=target,
+                pickup_code=plan.pickup_code,
+                promise=promise,
+            )
+        method = order.method
+        if method is None:
+            raise InvalidInput(message="An order names an option, or the method it wishes for.", path=("method",))
+        return _Wanted(
+            order=order,
+            lines=lines,
+            method=method,
+            levels=(order.level,) if order.level else tuple(ServiceLevel),
+            grams=grams,
+            target=target,
+            pickup_code=_pickup_code(order, snapshot) if method is FulfillmentMethod.PICKUP else None,
+        )
+
+    async def _plan(self, snapshot: Snapshot, wanted: _Wanted, lost: set[tuple[str, UUID]], *, now: datetime) -> Plan:
+        promise = wanted.promise
+        if promise and not promise.preview and not lost:
+            return promise.plan
+        async with self.database.reading() as connection:
+            problem = await _problem(connection, snapshot, wanted, lost, now=now)
+        plan, unavailable = routing.best(problem, wanted.method)
+        if promise is None:
+            if plan is None or plan.missing:
+                raise _refusal(wanted, plan, unavailable)
+            return plan
+        if promise.preview and not lost:
+            if plan is None or _shape(plan) != _shape(promise.plan):
+                raise OptionExpired(message="What was planned ahead no longer holds.", path=("optionToken",))
+        elif plan is None or plan.missing:
+            raise OutOfStock(message="The promise can no longer be kept.", missing=_missing(wanted, lost))
+        return replace(plan, price=promise.plan.price)
+
+    async def _commit(self, batch: dict[str, list[Any]], key: str) -> _Verdict:
+        waiting = _Waiting(batch, key, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all())
+        return await waiting.verdict
+
+    async def _commit_all(self) -> None:
+        """Commit what waits, batch by batch, until nobody waits."""
+        while self._waiting:
+            batch: list[_Waiting] = []
+            for waiting in list(self._waiting):
+                if len(batch) < LARGEST_BATCH and all(other.key != waiting.key for other in batch):
+                    batch.append(waiting)
+                    self._waiting.remove(waiting)
+            try:
+                await self._commit_batch(batch)
+            except Exception as error:  # noqa: BLE001 - each order of the batch is told
+                await self._commit_singly(batch, error)
+
+    async def _commit_singly(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        """Let an order that fails take nobody with it."""
+        for waiting in batch:
+            try:
+                if len(batch) == 1:
+                    raise error
+                await self._commit_batch([waiting])
+            except Exception as its_own:  # noqa: BLE001 - told to who placed it
+                if not waiting.verdict.done():
+                    waiting.verdict.set_exception(its_own)
+
+    async def _commit_batch(self, batch: Sequence[_Waiting]) -> None:
+        together: dict[str, list[Any]] = {name: [] for name in batch[0].batch}
+        for rank, waiting in enumerate(batch):
+            for name, rows in waiting.batch.items():
+                together[name] += rows
+            for want in waiting.batch["wants"]:
+                want["rank"] = rank
+        at = datetime.fromisoformat(together["orders"][0]["placed_at"].isoformat())
+        async with self.database.transaction() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(
+                "SELECT order_id, verdict, short FROM place_orders($1, $2, $3)", together, at, self.remembered
+            )
+        verdicts = {
+            row["order_id"]: _Verdict(
+                name=row["verdict"], short=tuple((sku, UUID(place)) for sku, place in row["short"] or ())
+            )
+            for row in rows
+        }
+        for waiting in batch:
+            if not waiting.verdict.done():
+                waiting.verdict.set_result(verdicts[waiting.batch["orders"][0]["id"]])
+
+
+def _check(order: NewOrder) -> None:
+    for name, text, longest in (
+        ("idempotencyKey", order.idempotency_key, KEY_LENGTH),
+        ("channel", order.channel, 64),
+        ("number", order.number, 64),
+    ):
+        if text is not None and not 1 <= len(text.strip()) <= longest:
+            raise InvalidInput(message=f"This holds 1 to {longest} characters.", path=(name,))
+    if not order.customer_name.strip():
+        raise InvalidInput(message="A customer has a name.", path=("customer", "name"))
+    if order.ship_to:
+        places.validate(order.ship_to, path=("shipTo",))
+    wish = order.method is FulfillmentMethod.DELIVERY or (order.method is None and order.token is None)
+    if wish and not order.token and order.ship_to is None:
+        raise InvalidInput(message="A delivery needs an address.", path=("shipTo",))
+
+
+def _pickup_code(order: NewOrder, snapshot: Snapshot) -> str:
+    location = snapshot.locations.get(order.pickup_location_id) if order.pickup_location_id else None
+    if location is None:
+        raise InvalidInput(message="A pickup names a location of ours.", path=("pickupLocationId",))
+    if order.level:
+        raise InvalidInput(message="A pickup has no service level.", path=("level",))
+    return location.code
+
+
+def _agree(order: NewOrder, lines: Sequence[CartLine], promise: Promise, snapshot: Snapshot) -> None:
+    """Raise InvalidInput where the order contradicts its token."""
+    plan, to = promise.plan, order.ship_to
+    place = snapshot.locations.get(order.pickup_location_id) if order.pickup_location_id else None
+    told = {line.sku: line for line in lines}
+    priced = all(line.unit_price in {None, told[line.sku].unit_price} for line in promise.lines if line.sku in told)
+    same_lines = {line.sku: line.quantity for line in promise.lines} == {x.sku: x.quantity for x in lines}
+    for agrees, name, message in (
+        (same_lines, "lines", "The option was for other lines."),
+        (priced, "lines", "The option was for other prices."),
+        (order.currency == promise.currency, "currency", f"The option was for {promise.currency}."),
+        (order.channel == promise.channel, "channel", f"The option was for channel {promise.channel}."),
+        (set(order.tags) == set(promise.tags), "tags", "The option was for other tags."),
+        (order.method in {None, plan.method}, "method", f"The option was for {plan.method}."),
+        (order.level in {None, plan.level}, "level", f"The option was for {plan.level}."),
+        (
+            order.pickup_location_id is None or (place is not None and place.code == plan.pickup_code),
+            "pickupLocationId",
+            "The option was for another location.",
+        ),
+    ):
+        if not agrees:
+            raise InvalidInput(message=message, path=(name,))
+    if plan.method is FulfillmentMethod.DELIVERY:
+        if to is None:
+            raise InvalidInput(message="A delivery needs an address.", path=("shipTo",))
+        if (to.postal_code, to.country) != (promise.postal_code, promise.country):
+            message = f"The option was for {promise.country} {promise.postal_code}."
+            raise InvalidInput(message=message, path=("shipTo",))
+
+
+async def _problem(
+    connection: Connection, snapshot: Snapshot, wanted: _Wanted, lost: set[tuple[str, UUID]], *, now: datetime
+) -> Problem:
+    skus = [line.sku for line in wanted.lines]
+    blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
+    for sku, location_id in lost:
+        code = snapshot.locations[location_id].code
+        blocked[snapshot.planner.position_by_code[code], skus.index(sku)] = True
+    order, promise = wanted.order, wanted.promise
+    return Problem(
+        network=snapshot.planner,
+        lines=[Line(sku=line.sku, quantity=line.quantity, grams=wanted.grams[line.sku]) for line in wanted.lines],
+        available=await inventory.available(connection, skus, snapshot, order.channel),
+        now=now,
+        currency=order.currency,
+        country=order.ship_to.country if order.ship_to else None,
+        destination=wanted.target,
+        blocked=blocked,
+        levels=wanted.levels,
+        pickup_codes=(wanted.pickup_code,) if wanted.pickup_code else None,
+        cart_value=cart_value(wanted.lines),
+        promised_latest=promise.plan.latest if promise and not promise.preview else None,
+    )
+
+
+def _shape(plan: Plan) -> list[tuple[object, ...]]:
+    return [(p.location_code, p.service_code, p.shares, p.arrives_latest) for p in plan.parcels]
+
+
+def _missing(wanted: _Wanted, lost: set[tuple[str, UUID]]) -> list[Missing]:
+    skus = {sku for sku, _ in lost}
+    return [Missing(sku=x.sku, quantity=x.quantity) for x in wanted.lines if not skus or x.sku in skus]
+
+
+def _refusal(wanted: _Wanted, plan: Plan | None, unavailable: Sequence[Unavailable]) -> DomainError:
+    """Return OutOfStock where for some level stock alone is the reason, else NoFulfillmentOption."""
+    short = UnavailabilityCode.OUT_OF_STOCK
+    stockless = [
+        [reason for reason in unavailable if reason.level is level]
+        for level in {reason.level for reason in unavailable}
+        if all(reason.code is short for reason in unavailable if reason.level is level)
+    ]
+    if plan or stockless:
+        skus = {reason.sku for reason in stockless[0]} if stockless else set()
+        missing = (
+            plan.missing
+            if plan
+            else [Missing(sku=x.sku, quantity=x.quantity) for x in wanted.lines if not skus or x.sku in skus]
+        )
+        return OutOfStock(message="Not everything is in stock.", missing=missing)
+    return NoFulfillmentOption(message="No location can fulfil this order.", unavailable=unavailable)
+
+
+def _batch(
+    snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, *, actor: str, now: datetime
+) -> dict[str, list[Any]]:
+    """Return the rows that placing this plan writes."""
+    order = wanted.order
+    lines = [
+        {"id": new_id(now), "order_id": order_id, "position": n, "sku": line.sku, "quantity": line.quantity,
+         "unit_price": line.unit_price or 0}
+        for n, line in enumerate(wanted.lines)
+    ]  # fmt: skip
+    work = routing.offers(
+        snapshot,
+        plan.parcels,
+        routing.Offered(order_id=order_id, method=plan.method, channel=order.channel),
+        {line.sku: id_["id"] for line, id_ in zip(wanted.lines, lines, strict=True)},
+        now=now,
+    )
+    row = {
+        "id": order_id, "number": order.number, "status": OrderStatus.ROUTED, "channel": order.channel,
+        "method": plan.method, "level": plan.level, "tags": order.tags, "placed_at": now, "updated_at": now,
+        "promised_earliest": plan.earliest, "promised_latest": plan.latest, "customer_name": order.customer_name,
+        "customer_email": order.customer_email, "customer_phone": order.customer_phone,
+        "ship_to": replace(order.ship_to, position=wanted.target).as_json() if order.ship_to else None,
+        "pickup_location_id": snapshot.id_by_code[plan.pickup_code] if plan.pickup_code else None,
+        "pickup_code": f"{secrets.randbelow(10**6):06d}" if plan.pickup_code else None,
+        "currency": order.currency, "shipping_price": plan.price,
+        "total": plan.price + (cart_value(wanted.lines) or 0), "version": 1,
+    }  # fmt: skip
+    steps = (
+        orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}."),
+        orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=work.sentence),
+    )
+    told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
+    return {
+        "keys": [{"key": order.idempotency_key, "hash": order.digest().hex(), "order_id": order_id}],
+        "orders": [row],
+        "lines": lines,
+        "assignments": work.assignments,
+        "assignmentLines": work.lines,
+        "wants": work.wants,
+        "entries": [orders.entry(told, step, actor=actor, now=now) for step in steps],
+        "facts": [feed.as_row(fact) for fact in (*(orders.fact(told, step, now=now) for step in steps), *work.facts)],
+    }

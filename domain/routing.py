@@ -1,0 +1,243 @@
+"""Routing: which locations do an order's work, at first and anew when one of them cannot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from domain import feed, inventory, orders
+from domain.errors import OutOfStock
+from domain.ids import new_id
+from domain.inventory import Movement
+from domain.network import Snapshot
+from domain.orders import OrderRow
+from domain.places import Address
+from domain.planning.plan import plan_deliveries, plan_pickups, rank
+from domain.planning.problem import Line, Parcel, Plan, Problem, Unavailable
+from domain.transaction import Connection
+from domain.vocabulary import (
+    AssignmentStatus,
+    FulfillmentMethod,
+    MovementReason,
+    OrderStatus,
+    ServiceLevel,
+    UpdateKind,
+)
+
+MOST_TRIES = 4
+
+
+def best(problem: Problem, method: FulfillmentMethod) -> tuple[Plan | None, tuple[Unavailable, ...]]:
+    """Return the best plan for a method, None where there is none, and the reasons for what is left out."""
+    answer = plan_deliveries(problem) if method is FulfillmentMethod.DELIVERY else plan_pickups(problem)
+    plans = rank(answer.plans)
+    return (plans[0] if plans else None), answer.unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """The order whose work is offered; `offers_before` counts the assignments it had before."""
+
+    order_id: UUID
+    method: FulfillmentMethod
+    channel: str
+    offers_before: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """The rows that offering parcels to their locations writes."""
+
+    assignments: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    wants: list[dict[str, Any]] = field(default_factory=list)
+    facts: list[feed.Fact] = field(default_factory=list)
+    location_ids: list[UUID] = field(default_factory=list)
+    sentence: str = ""
+
+
+def offers(
+    snapshot: Snapshot, parcels: Sequence[Parcel], offered: Offered, line_ids: Mapping[str, UUID], *, now: datetime
+) -> Work:
+    """Return the work that parcels make. `line_ids` holds the order line of each SKU."""
+    work = Work()
+    for suffix, parcel in enumerate(parcels, offered.offers_before + 1):
+        assignment_id, location_id = new_id(now), snapshot.id_by_code[parcel.location_code]
+        work.assignments.append(
+            {
+                "id": assignment_id,
+                "suffix": suffix,
+                "order_id": offered.order_id,
+                "location_id": location_id,
+                "status": AssignmentStatus.OFFERED,
+                "method": offered.method,
+                "carrier_service_code": parcel.service_code,
+                "offered_at": now,
+                "due_at": parcel.due_at,
+                "arrives_latest": parcel.arrives_latest,
+            }
+        )
+        for position, share in enumerate(parcel.shares):
+            work.lines.append(
+                {
+                    "id": new_id(now),
+                    "order_id": offered.order_id,
+                    "assignment_id": assignment_id,
+                    "order_line_id": line_ids[share.sku],
+                    "position": position,
+                    "sku": share.sku,
+                    "quantity": share.quantity,
+                }
+            )
+            work.wants.append(
+                {
+                    "order_id": offered.order_id,
+                    "sku": share.sku,
+                    "location_id": location_id,
+                    "quantity": share.quantity,
+                }
+            )
+        work.facts.append(
+            feed.Fact(
+                kind=UpdateKind.ASSIGNMENT_OFFERED,
+                at=now,
+                order_id=offered.order_id,
+                assignment_id=assignment_id,
+                location_ids=(location_id,),
+                channel=offered.channel,
+                status=AssignmentStatus.OFFERED,
+            )
+        )
+        work.location_ids.append(location_id)
+    names = [snapshot.locations[location_id].name for location_id in work.location_ids]
+    work.sentence = f"Offered to {', '.join(names)}."
+    return work
+
+
+async def reroute(
+    connection: Connection,
+    snapshot: Snapshot,
+    order: OrderRow,
+    quantities: Mapping[str, int],
+    movements: Sequence[Movement],
+    *,
+    now: datetime,
+) -> None:
+    """Find other locations for quantities that one could not supply, and reserve there.
+
+    `movements` are what the failed try does to stock; they are written together with the new reservations, so that
+    all stock rows are locked at once and in order. Locations that rejected an item of this order, or fell short of it,
+    are not asked for it again. What nobody has stays open. The caller holds the order's lock and settles it after.
+    """
+    for _ in range(MOST_TRIES):
+        parcels = await _parcels(connection, snapshot, order, quantities, now=now)
+        work = await _work(connection, snapshot, order, parcels, now=now)
+        reservations = [
+            Movement(
+                sku=want["sku"],
+                location_id=want["location_id"],
+                reason=MovementReason.RESERVED,
+                reserved_delta=want["quantity"],
+                order_id=order.id,
+            )
+            for want in work.wants
+        ]
+        try:
+            async with connection.transaction():
+                await inventory.move(connection, [*movements, *reservations], now=now)
+        except OutOfStock:
+            continue  # somebody was faster, and the next plan sees what is left
+        break
+    else:
+        await inventory.move(connection, movements, now=now)
+        work = Work()
+    await _tell(connection, order, work, quantities, now=now)
+
+
+async def _tell(
+    connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, now: datetime
+) -> None:
+    routed = {want["sku"]: want["quantity"] for want in work.wants}
+    left = [f"{n - routed.get(sku, 0)} x {sku}" for sku, n in quantities.items() if n > routed.get(sku, 0)]
+    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
+    status = OrderStatus(order.status)
+    if work.assignments:
+        await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
+        step = orders.Step(kind=UpdateKind.ORDER_ROUTED, status=status, message=work.sentence)
+        await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
+        await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
+    if left:
+        message = f"No other location can supply {', '.join(left)}."
+        step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=status, message=message)
+        await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
+
+
+async def _work(
+    connection: Connection, snapshot: Snapshot, order: OrderRow, parcels: Sequence[Parcel], *, now: datetime
+) -> Work:
+    if not parcels:
+        return Work()
+    offers_before: int = await connection.fetchval("SELECT count(*) FROM assignment WHERE order_id = $1", order.id)
+    lines = await orders.lines_of(connection, [order.id])
+    offered = Offered(
+        order_id=order.id,
+        method=FulfillmentMethod(order.method),
+        channel=order.channel,
+        offers_before=offers_before,
+    )
+    return offers(snapshot, parcels, offered, {line.sku: line.id for line in lines}, now=now)
+
+
+async def _parcels(
+    connection: Connection, snapshot: Snapshot, order: OrderRow, quantities: Mapping[str, int], *, now: datetime
+) -> tuple[Parcel, ...]:
+    """Return the parcels of the plan that keeps the promise; else of the one that breaks it least."""
+    if order.method == FulfillmentMethod.PICKUP or order.ship_to is None:
+        return ()
+    skus = list(quantities)
+    address = Address.from_json(order.ship_to)
+    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    problem = Problem(
+        network=snapshot.planner,
+        lines=[Line(sku=sku, quantity=quantity, grams=grams[sku]) for sku, quantity in quantities.items()],
+        available=await inventory.available(connection, skus, snapshot, order.channel),
+        now=now,
+        currency=order.currency,
+        country=address.country,
+        destination=address.position,
+        blocked=await _blocked(connection, snapshot, order, skus),
+        levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
+        promised_latest=order.promised_latest,
+    )
+    for attempt in (
+        problem,
+        replace(problem, promised_latest=None),
+        replace(problem, promised_latest=None, levels=tuple(ServiceLevel)),
+    ):
+        plans = plan_deliveries(attempt).plans
+        if plans:
+            fullest = min(sum(missing.quantity for missing in plan.missing) for plan in plans)
+            full = [plan for plan in plans if sum(missing.quantity for missing in plan.missing) == fullest]
+            return min(full, key=lambda plan: (plan.latest, plan.cost)).parcels
+    return ()
+
+
+async def _blocked(
+    connection: Connection, snapshot: Snapshot, order: OrderRow, skus: Sequence[str]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
+    failed = await connection.fetch(
+        """
+        SELECT DISTINCT a.location_id, l.sku FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
+         WHERE a.order_id = $1 AND l.sku = ANY ($2::text[]) AND (a.status IN ('REJECTED', 'EXPIRED') OR l.short > 0)
+        """,
+        order.id,
+        skus,
+    )
+    for row in failed:
+        code = snapshot.locations[row["location_id"]].code
+        blocked[snapshot.planner.position_by_code[code], skus.index(row["sku"])] = True
+    return blocked
