@@ -107,7 +107,10 @@ class Site:
 class Network:
     """All sites, sorted by code, and all active carrier services, as one immutable snapshot.
 
-    `latitudes` and `longitudes` (radians, shape `(sites,)`) stand beside `sites`, in the same order.
+    `latitudes` and `longitudes` (radians, shape `(sites,)`) stand beside `sites`, in the same order, as do the masks
+    `active`, `ships` and `hands_out` (status ACTIVE, offers SHIP, offers PICKUP). `fits[service, site]` tells where a
+    carrier service may be used, `kinds[site]` is the place of its kind in LocationKind. Sites with the same number in
+    `schedules` keep the same hours, closures, handling time and time zone. `plan.make_network` fills all of them.
     """
 
     revision: int
@@ -115,6 +118,12 @@ class Network:
     services: tuple[Service, ...]
     latitudes: NDArray[np.float64]
     longitudes: NDArray[np.float64]
+    active: NDArray[np.bool_]
+    ships: NDArray[np.bool_]
+    hands_out: NDArray[np.bool_]
+    fits: NDArray[np.bool_]
+    kinds: NDArray[np.int64]
+    schedules: NDArray[np.int64]
     position_by_code: Mapping[str, int]
 
 

@@ -1,0 +1,237 @@
+"""When a location is open, when a carrier collects there, and when the goods arrive.
+
+Hours are read from the wall clock of the location's time zone; all arithmetic is done on instants in UTC, so a night in
+which the clock changes is as long as it is. Every function is monotone: a later `now` never gives an earlier moment.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from domain.planning.problem import Network, Service, Site, Zone
+
+# A location that does not open, or a carrier that does not come, for so many days never does.
+HORIZON_DAYS = 60
+MIDNIGHT = 24 * 60
+FIRST_DELIVERY = 8 * 60
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One stretch of opening, as UTC instants; both ends belong to it."""
+
+    opens: datetime
+    closes: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """The moment a carrier takes goods over, in UTC, and the local day to which it belongs."""
+
+    day: date
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What one location and one carrier service can keep, in UTC; `day` is the local day of `latest`.
+
+    `order_before` is the last moment to order and still get the same collection, None where that moves with the clock.
+    """
+
+    ready_at: datetime
+    due_at: datetime
+    earliest: datetime
+    latest: datetime
+    day: date
+    order_before: datetime | None
+
+
+@lru_cache(maxsize=16_384)
+def moment(zone: ZoneInfo, day: date, minutes: int) -> datetime:
+    """Return the UTC instant at which the clocks of `zone` show `minutes` after midnight of `day`.
+
+    A time that the clock skips, or shows twice, counts with the offset before the change, as in RFC 5545.
+    """
+    return (datetime.combine(day, time(), tzinfo=zone) + timedelta(minutes=minutes)).astimezone(UTC)
+
+
+def openings_on(site: Site, day: date) -> list[Stretch]:
+    """Return when the site is open on a local day: ordered, apart from each other, empty where it stays closed."""
+    if day in site.closures:
+        return []
+    weekday = day.isoweekday()
+    stretches: list[Stretch] = []
+    for opens, closes in sorted((hour.opens, hour.closes) for hour in site.openings if hour.weekday == weekday):
+        stretch = Stretch(moment(site.time_zone, day, opens), moment(site.time_zone, day, closes))
+        if stretches and stretch.opens <= stretches[-1].closes:
+            last = stretches.pop()
+            stretches.append(Stretch(last.opens, max(last.closes, stretch.closes)))
+        elif stretch.opens < stretch.closes:
+            stretches.append(stretch)
+    return stretches
+
+
+def ready_at(site: Site, now: datetime) -> datetime | None:
+    """Return when goods ordered at `now` are ready: handling time runs in opening hours only. None: not in sight."""
+    at, left = now.astimezone(UTC), site.handling
+    for day in _days(_yesterday(site, at)):
+        for stretch in openings_on(site, day):
+            start = max(at, stretch.opens)
+            if start > stretch.closes:
+                continue
+            if start + left <= stretch.closes:
+                return start + left
+            left -= stretch.closes - start
+            at = stretch.closes
+    return None
+
+
+def latest_order(site: Site, deadline: datetime) -> datetime | None:
+    """Return the last moment to order and be ready by `deadline`, walking the handling time backwards."""
+    at, left = deadline.astimezone(UTC), site.handling
+    today = at.astimezone(site.time_zone).date()
+    for back in range(HORIZON_DAYS + 1):
+        for stretch in reversed(openings_on(site, today - back * DAY)):
+            end = min(at, stretch.closes)
+            if end < stretch.opens:
+                continue
+            if end - left >= stretch.opens:
+                return end - left
+            left -= end - stretch.opens
+            at = stretch.opens
+    return None
+
+
+def collect(site: Site, service: Service, ready: datetime) -> Collection | None:
+    """Return when the carrier takes over what is ready at `ready`; None where it does not come within the horizon.
+
+    It comes on its weekdays, on days the site opens: at the cut-off or, if earlier, when the site closes for the day.
+    Without a cut-off it comes once the goods are ready.
+    """
+    for day in _days(_yesterday(site, ready)):
+        stretches = openings_on(site, day) if day.isoweekday() in service.collects else []
+        if not stretches:
+            continue
+        if service.cutoff is not None:
+            deadline = min(moment(site.time_zone, day, _minutes(service.cutoff)), stretches[-1].closes)
+            if ready <= deadline:
+                return Collection(day=day, at=deadline)
+            continue
+        for stretch in stretches:
+            if ready <= stretch.closes:
+                return Collection(day=day, at=max(ready, stretch.opens))
+    return None
+
+
+def pickup(site: Site, now: datetime) -> Promise | None:
+    """Return from when goods ordered at `now` can be picked up at the site; None where it does not open in sight."""
+    ready = ready_at(site, now)
+    if ready is None:
+        return None
+    day = ready.astimezone(site.time_zone).date()
+    return Promise(ready_at=ready, due_at=ready, earliest=ready, latest=ready, day=day, order_before=None)
+
+
+def delivery(site: Site, service: Service, zone: Zone, now: datetime) -> Promise | None:
+    """Return what can be promised at `now` for goods of this site, sent with this service into this zone.
+
+    None where the site does not open, or the carrier does not collect or deliver, within the horizon.
+    """
+    ready = ready_at(site, now)
+    collection = None if ready is None else collect(site, service, ready)
+    if ready is None or collection is None:
+        return None
+    if zone.transit_minutes is not None:
+        earliest, latest = (collection.at + timedelta(minutes=minutes) for minutes in zone.transit_minutes)
+        day = latest.astimezone(site.time_zone).date()
+    else:
+        least, most = zone.transit_days or (0, 0)
+        first = _arrival(site, service, collection, least)
+        last = _arrival(site, service, collection, most)
+        if first is None or last is None:
+            return None
+        day, latest = last.day, last.at
+        earliest = min(max(moment(site.time_zone, first.day, FIRST_DELIVERY), collection.at), latest)
+    return Promise(
+        ready_at=ready,
+        due_at=collection.at,
+        earliest=earliest,
+        latest=latest,
+        day=day,
+        order_before=None if service.cutoff is None else latest_order(site, collection.at),
+    )
+
+
+def stays_open(site: Site, now: datetime, until: datetime) -> bool:
+    """Tell whether the site is open at `now` and does not close before `until`; midnight does not interrupt."""
+    end = None
+    for day in _days(_yesterday(site, now)):
+        for stretch in openings_on(site, day):
+            if stretch.opens <= (end or now) <= stretch.closes:
+                end = stretch.closes
+        if end is not None and end >= until:
+            return True
+        if (end or now) < moment(site.time_zone, day, 0):
+            return False
+    return False
+
+
+def opens_again(site: Site, now: datetime) -> bool:
+    """Tell whether the site is, or will be, open on the local day of `now`."""
+    return any(now < stretch.closes for stretch in openings_on(site, now.astimezone(site.time_zone).date()))
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The promises of a network at one moment, each computed once for all the sites that keep the same schedule."""
+
+    network: Network
+    now: datetime
+    _pickups: dict[int, Promise | None] = field(default_factory=dict)
+    _deliveries: dict[tuple[int, str, object, object], Promise | None] = field(default_factory=dict)
+
+    def pickup(self, site: int) -> Promise | None:
+        """Return from when goods ordered now can be picked up at the site with this position, if ever."""
+        schedule = int(self.network.schedules[site])
+        if schedule not in self._pickups:
+            self._pickups[schedule] = pickup(self.network.sites[site], self.now)
+        return self._pickups[schedule]
+
+    def delivery(self, site: int, service: Service, zone: Zone) -> Promise | None:
+        """Return what the site with this position can promise with this service into this zone, if anything."""
+        key = (int(self.network.schedules[site]), service.code, zone.transit_days, zone.transit_minutes)
+        if key not in self._deliveries:
+            self._deliveries[key] = delivery(self.network.sites[site], service, zone, self.now)
+        return self._deliveries[key]
+
+
+def _arrival(site: Site, service: Service, collection: Collection, transit_days: int) -> Collection | None:
+    """Return the day and the moment by which goods arrive after so many delivery days."""
+    by = MIDNIGHT if service.deliver_by is None else _minutes(service.deliver_by)
+    left = transit_days
+    for offset in range(min(transit_days, 1), 7 * (transit_days + 3)):
+        day = collection.day + offset * DAY
+        if day.isoweekday() not in service.delivers:
+            continue
+        left -= 1
+        # A carrier that collects after its last delivery of the day delivers on its next day.
+        if left <= 0 and (at := moment(site.time_zone, day, by)) > collection.at:
+            return Collection(day=day, at=at)
+    return None
+
+
+def _days(first: date) -> Iterator[date]:
+    return (first + offset * DAY for offset in range(HORIZON_DAYS + 2))
+
+
+def _yesterday(site: Site, at: datetime) -> date:
+    """Return the local day before `at`: a stretch that ends at midnight belongs to it and still holds that instant."""
+    return at.astimezone(site.time_zone).date() - DAY
+
+
+def _minutes(clock: time) -> int:
+    return clock.hour * 60 + clock.minute
