@@ -304,7 +304,7 @@ def _plan_from_json(plan: dict[str, Any]) -> Plan:
     )
 
 
-def _parcel_from_json(  # noqa: PLR0917 - the fields stand in a row in the token, to keep it short
+def _parcel_from_json(
     location: str,
     service: str | None,
     shares: list[tuple[str, int]],

@@ -1,4 +1,4 @@
-"""Assignments: a location's share of an order, worked off step by step.
+"""How a location works its share of an order off, step by step.
 
 What may be done when stands in MOVES, once; `allowed_actions` and every refusal are read from it. Each step locks the
 order first, so that two people who act on one order act one after the other.
@@ -8,16 +8,15 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from domain import feed, inventory, orders, routing
+from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of
 from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
 from domain.inventory import Movement
 from domain.network import Networks
 from domain.orders import OrderRow
-from domain.paging import Listing
-from domain.transaction import Connection, Row
+from domain.transaction import Connection
 from domain.viewer import Viewer
 from domain.vocabulary import (
     AssignmentAction,
@@ -32,40 +31,6 @@ from domain.vocabulary import (
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
 NOTE_LENGTH = 500
-
-
-class AssignmentRow(Row):
-    """An assignment as Postgres holds it."""
-
-    id: UUID
-    number: str
-    order_id: UUID
-    location_id: UUID
-    status: str
-    method: str
-    carrier_service_code: str | None
-    offered_at: datetime
-    due_at: datetime
-    arrives_latest: datetime
-    assignee: str | None
-    reject_reason: str | None
-    pickup_attempts: int
-    pickup_locked_until: datetime | None
-    version: int
-
-
-class AssignmentLineRow(Row):
-    """A line of an assignment."""
-
-    id: UUID
-    assignment_id: UUID
-    order_line_id: UUID
-    position: int
-    sku: str
-    quantity: int
-    picked: int
-    short: int
-    short_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,82 +70,8 @@ def allowed_actions(row: AssignmentRow, viewer: Viewer) -> list[AssignmentAction
     if not viewer.works_at(row.location_id):
         return []
     return [
-        action
-        for action, move in MOVES.items()
-        if row.status in move.sources and move.method in {None, row.method}
+        action for action, move in MOVES.items() if row.status in move.sources and move.method in {None, row.method}
     ]
-
-
-class AssignmentSort(StrEnum):
-    """What a list of assignments is ordered by."""
-
-    DUE_AT = "DUE_AT"
-    OFFERED_AT = "OFFERED_AT"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentFilter:
-    """Which assignments; what is None narrows nothing."""
-
-    location_ids: Sequence[UUID] | None = None
-    status: Sequence[str] | None = None
-    method: Sequence[str] | None = None
-    due_before: datetime | None = None
-
-
-def listing(
-    which: AssignmentFilter, *, sort: AssignmentSort = AssignmentSort.DUE_AT, descending: bool = False
-) -> Listing[AssignmentRow]:
-    """Return the list of assignments that a filter describes."""
-    column = "due_at" if sort is AssignmentSort.DUE_AT else "offered_at"
-    listed = Listing(
-        source="assignment",
-        columns="*",
-        key=((column, "timestamptz"), ("id", "uuid")),
-        row=AssignmentRow,
-        descending=descending,
-    )
-    listed.where_given("location_id = ANY (?::uuid[])", which.location_ids)
-    listed.where_given("status = ANY (?::text[])", which.status)
-    listed.where_given("method = ANY (?::text[])", which.method)
-    listed.where_given("due_at < ?", which.due_before)
-    return listed
-
-
-async def assignments(connection: Connection, ids: Sequence[UUID]) -> list[AssignmentRow]:
-    """Return those of the assignments that exist, in any order."""
-    rows: list[AssignmentRow] = await connection.fetch(
-        "SELECT * FROM assignment WHERE id = ANY ($1::uuid[])", ids, record_class=AssignmentRow
-    )
-    return rows
-
-
-async def assignments_of(connection: Connection, order_ids: Sequence[UUID]) -> list[AssignmentRow]:
-    """Return the assignments of orders, each order's in the order they were offered."""
-    rows: list[AssignmentRow] = await connection.fetch(
-        "SELECT * FROM assignment WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id, offered_at, number",
-        order_ids,
-        record_class=AssignmentRow,
-    )
-    return rows
-
-
-async def lines_of(connection: Connection, assignment_ids: Sequence[UUID]) -> list[AssignmentLineRow]:
-    """Return the lines of assignments, each assignment's in their place."""
-    rows: list[AssignmentLineRow] = await connection.fetch(
-        "SELECT * FROM assignment_line WHERE assignment_id = ANY ($1::uuid[]) ORDER BY assignment_id, position",
-        assignment_ids,
-        record_class=AssignmentLineRow,
-    )
-    return rows
-
-
-async def lines(connection: Connection, ids: Sequence[UUID]) -> list[AssignmentLineRow]:
-    """Return those of the lines that exist, in any order."""
-    rows: list[AssignmentLineRow] = await connection.fetch(
-        "SELECT * FROM assignment_line WHERE id = ANY ($1::uuid[])", ids, record_class=AssignmentLineRow
-    )
-    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,44 +149,36 @@ class Desk:
         self._may(AssignmentAction.HAND_OVER, row)
         return await self._leave(AssignmentAction.HAND_OVER, row, order)
 
-    async def collect(self, assignment_id: UUID, pickup_code: str) -> AssignmentRow:
+    async def collect(self, assignment_id: UUID, pickup_code: str) -> AssignmentRow | InvalidPickupCode:
         """Give the parcel to the shopper who shows the order's code: what was picked leaves the stock.
 
         The code is compared in constant time; after PICKUP_ATTEMPTS wrong ones it is locked for PICKUP_LOCK. A wrong
-        code is counted in the caller's transaction, which therefore has to be committed also when InvalidPickupCode
-        is returned: it is a value here and not raised.
+        code is returned and not raised, for the caller has to commit that it was counted.
         """
         row, order = await self._take(assignment_id)
         right = secrets.compare_digest(pickup_code.encode(), (order.pickup_code or "").encode())
         if row.status == AssignmentStatus.COLLECTED and right:
             return row
         self._may(AssignmentAction.COLLECT, row)
+        locked = row.pickup_locked_until is not None and row.pickup_locked_until > self.now
+        if locked or not right:
+            return await self._count_wrong_code(row, locked=locked)
         return await self._leave(AssignmentAction.COLLECT, row, order)
 
-    async def wrong_code(self, assignment_id: UUID, pickup_code: str) -> InvalidPickupCode | None:
-        """Count a wrong pickup code and return the refusal; None for the right one, or where there is none to check.
-
-        The caller commits before it raises what this returns: a refusal that is rolled back would never be counted.
-        """
-        row, order = await self._take(assignment_id)
-        if row.status != AssignmentStatus.READY_FOR_PICKUP or order.pickup_code is None:
-            return None
-        locked = row.pickup_locked_until if row.pickup_locked_until and row.pickup_locked_until > self.now else None
-        if locked is None and secrets.compare_digest(pickup_code.encode(), order.pickup_code.encode()):
-            return None
-        attempts = row.pickup_attempts
-        if locked is None:
+    async def _count_wrong_code(self, row: AssignmentRow, *, locked: bool) -> InvalidPickupCode:
+        attempts, until = row.pickup_attempts, row.pickup_locked_until
+        if not locked:
             attempts = attempts % PICKUP_ATTEMPTS + 1
-            locked = self.now + PICKUP_LOCK if attempts == PICKUP_ATTEMPTS else None
+            until = self.now + PICKUP_LOCK if attempts == PICKUP_ATTEMPTS else None
             await self.connection.execute(
                 "UPDATE assignment SET pickup_attempts = $2, pickup_locked_until = $3 WHERE id = $1",
                 row.id,
                 attempts,
-                locked,
+                until,
             )
-        message = "Too many wrong codes: wait a while." if locked else "This is not the order's pickup code."
+        message = "Too many wrong codes: wait a while." if until else "This is not the order's pickup code."
         return InvalidPickupCode(
-            message=message, path=("pickupCode",), attempts_left=PICKUP_ATTEMPTS - attempts, locked_until=locked
+            message=message, path=("pickupCode",), attempts_left=PICKUP_ATTEMPTS - attempts, locked_until=until
         )
 
     async def report_picked(self, assignment_id: UUID, picked: Sequence[Picked]) -> AssignmentRow:
@@ -315,7 +198,10 @@ class Desk:
             if each.line_id in {other.line_id for other in picked[:index]}:
                 raise InvalidInput(message="A line is named twice.", path=("lines", str(index), "lineId"))
         await self.connection.executemany(
-            "UPDATE assignment_line SET picked = $2, short = $3, short_reason = coalesce($4, short_reason) WHERE id = $1",
+            """
+            UPDATE assignment_line SET picked = $2, short = $3, short_reason = coalesce($4, short_reason)
+             WHERE id = $1
+            """,
             [(each.line_id, each.quantity, _short(known[each.line_id], each), each.reason) for each in picked],
         )
         after = await lines_of(self.connection, [row.id])
@@ -341,9 +227,7 @@ class Desk:
             reason = MovementReason.DAMAGED if line.short_reason == RejectReason.DAMAGED else MovementReason.ADJUSTED
             gone = min(short, on_hand[sku]) if searched else 0
             lost.append(
-                self._movement(
-                    row, line, reason if gone else MovementReason.RELEASED, on_hand=-gone, reserved=-short
-                )
+                self._movement(row, line, reason if gone else MovementReason.RELEASED, on_hand=-gone, reserved=-short)
             )
         told = ", ".join(f"{short} x {sku}" for sku, (_, short) in newly.items())
         await self._say(order, row, UpdateKind.ORDER_CHANGED, f"{{place}} did not find {told}.")
@@ -407,9 +291,7 @@ class Desk:
         )
         return await self._step(action, row, order)
 
-    async def _route_anew(
-        self, order: OrderRow, quantities: Mapping[str, int], movements: Sequence[Movement]
-    ) -> None:
+    async def _route_anew(self, order: OrderRow, quantities: Mapping[str, int], movements: Sequence[Movement]) -> None:
         snapshot = await self.networks.current(self.connection)
         await routing.reroute(self.connection, snapshot, order, quantities, movements, now=self.now)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
@@ -458,9 +340,7 @@ class Desk:
     async def _say(self, order: OrderRow, row: AssignmentRow, kind: UpdateKind, sentence: str) -> None:
         snapshot = await self.networks.current(self.connection)
         message = sentence.replace("{place}", snapshot.locations[row.location_id].name)
-        step = orders.Step(
-            kind=kind, status=OrderStatus(order.status), message=message, location_id=row.location_id
-        )
+        step = orders.Step(kind=kind, status=OrderStatus(order.status), message=message, location_id=row.location_id)
         told = orders.Told(order_id=order.id, channel=order.channel, location_ids=())
         await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
 

@@ -1,19 +1,12 @@
-"""Placing an order: plan, then commit, in micro-batches.
+"""Placing an order: check it, plan it, commit it, and plan again where somebody was faster."""
 
-Orders that wait are committed together by one call of `place_orders` (domain/migrations/sql): it locks the distinct
-stock rows once, in order, and flushes the log once. An order alone waits for nobody.
-"""
-
-import asyncio
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
-import asyncpg
 import numpy as np
 import orjson
 
@@ -30,12 +23,12 @@ from domain.ids import new_id
 from domain.network import Networks, Snapshot
 from domain.options import CartLine, Promise, Promises, cart_value, merged
 from domain.orders import OrderRow
+from domain.placement.batcher import Batcher, Rows
 from domain.places import Address
 from domain.planning.problem import Line, Missing, Plan, Point, Problem, Unavailable
 from domain.transaction import Connection, Database
 from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel, UnavailabilityCode, UpdateKind
 
-LARGEST_BATCH = 64
 MOST_TRIES = 4
 """The first plan, and three more for who lost a race for stock."""
 KEY_LENGTH = 255
@@ -82,21 +75,6 @@ class _Wanted:
     promise: Promise | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """What became of one order of a batch; `short` holds the pairs (SKU, location id) that ran out."""
-
-    name: str
-    short: tuple[tuple[str, UUID], ...] = ()
-
-
-@dataclass(slots=True)
-class _Waiting:
-    batch: dict[str, list[Any]]
-    key: str
-    verdict: asyncio.Future[_Verdict]
-
-
 @dataclass(slots=True)
 class Placement:
     """Places orders. One for each process."""
@@ -104,10 +82,7 @@ class Placement:
     database: Database
     networks: Networks
     promises: Promises
-    remembered: timedelta = timedelta(hours=24)
-    """How long an idempotency key keeps its answer."""
-    _waiting: list[_Waiting] = field(default_factory=list)
-    _committing: asyncio.Task[None] | None = None
+    batcher: Batcher
 
     async def place(self, order: NewOrder, *, actor: str, now: datetime) -> OrderRow:
         """Place an order and return it, or raise why not.
@@ -125,8 +100,7 @@ class Placement:
         for _ in range(MOST_TRIES):
             plan = await self._plan(snapshot, wanted, lost, now=now)
             order_id = new_id(now)
-            batch = _batch(snapshot, wanted, plan, order_id, actor=actor, now=now)
-            verdict = await self._commit(batch, order.idempotency_key)
+            verdict = await self.batcher.commit(_rows(snapshot, wanted, plan, order_id, actor=actor, now=now))
             async with self.database.reading() as connection:
                 if verdict.name == "PLACED":
                     return await orders.order(connection, order_id)
@@ -141,7 +115,7 @@ class Placement:
         known = await connection.fetchrow(
             "SELECT input_hash, result FROM idempotency WHERE scope = 'placeOrder' AND key = $1 AND created_at >= $2",
             order.idempotency_key,
-            now - self.remembered,
+            now - self.batcher.remembered,
         )
         if known is None:
             return None
@@ -203,59 +177,6 @@ class Placement:
         elif plan is None or plan.missing:
             raise OutOfStock(message="The promise can no longer be kept.", missing=_missing(wanted, lost))
         return replace(plan, price=promise.plan.price)
-
-    async def _commit(self, batch: dict[str, list[Any]], key: str) -> _Verdict:
-        waiting = _Waiting(batch, key, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit_all())
-        return await waiting.verdict
-
-    async def _commit_all(self) -> None:
-        """Commit what waits, batch by batch, until nobody waits."""
-        while self._waiting:
-            batch: list[_Waiting] = []
-            for waiting in list(self._waiting):
-                if len(batch) < LARGEST_BATCH and all(other.key != waiting.key for other in batch):
-                    batch.append(waiting)
-                    self._waiting.remove(waiting)
-            try:
-                await self._commit_batch(batch)
-            except Exception as error:  # noqa: BLE001 - each order of the batch is told
-                await self._commit_singly(batch, error)
-
-    async def _commit_singly(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        """Let an order that fails take nobody with it."""
-        for waiting in batch:
-            try:
-                if len(batch) == 1:
-                    raise error
-                await self._commit_batch([waiting])
-            except Exception as its_own:  # noqa: BLE001 - told to who placed it
-                if not waiting.verdict.done():
-                    waiting.verdict.set_exception(its_own)
-
-    async def _commit_batch(self, batch: Sequence[_Waiting]) -> None:
-        together: dict[str, list[Any]] = {name: [] for name in batch[0].batch}
-        for rank, waiting in enumerate(batch):
-            for name, rows in waiting.batch.items():
-                together[name] += rows
-            for want in waiting.batch["wants"]:
-                want["rank"] = rank
-        at = datetime.fromisoformat(together["orders"][0]["placed_at"].isoformat())
-        async with self.database.transaction() as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(
-                "SELECT order_id, verdict, short FROM place_orders($1, $2, $3)", together, at, self.remembered
-            )
-        verdicts = {
-            row["order_id"]: _Verdict(
-                name=row["verdict"], short=tuple((sku, UUID(place)) for sku, place in row["short"] or ())
-            )
-            for row in rows
-        }
-        for waiting in batch:
-            if not waiting.verdict.done():
-                waiting.verdict.set_result(verdicts[waiting.batch["orders"][0]["id"]])
 
 
 def _check(order: NewOrder) -> None:
@@ -368,9 +289,7 @@ def _refusal(wanted: _Wanted, plan: Plan | None, unavailable: Sequence[Unavailab
     return NoFulfillmentOption(message="No location can fulfil this order.", unavailable=unavailable)
 
 
-def _batch(
-    snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, *, actor: str, now: datetime
-) -> dict[str, list[Any]]:
+def _rows(snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, *, actor: str, now: datetime) -> Rows:
     """Return the rows that placing this plan writes."""
     order = wanted.order
     lines = [
@@ -401,7 +320,7 @@ def _batch(
         orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=work.sentence),
     )
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
-    return {
+    tables = {
         "keys": [{"key": order.idempotency_key, "hash": order.digest().hex(), "order_id": order_id}],
         "orders": [row],
         "lines": lines,
@@ -411,3 +330,4 @@ def _batch(
         "entries": [orders.entry(told, step, actor=actor, now=now) for step in steps],
         "facts": [feed.as_row(fact) for fact in (*(orders.fact(told, step, now=now) for step in steps), *work.facts)],
     }
+    return Rows(order_id=order_id, key=order.idempotency_key, at=now, tables=tables)

@@ -1,0 +1,31 @@
+"""Assignments: a location's share of an order."""
+
+from domain.assignments.reading import (
+    AssignmentFilter,
+    AssignmentLineRow,
+    AssignmentRow,
+    AssignmentSort,
+    assignments,
+    assignments_of,
+    lines,
+    lines_of,
+    listing,
+)
+from domain.assignments.work import MOVES, Desk, Move, Picked, allowed_actions
+
+__all__ = [
+    "MOVES",
+    "AssignmentFilter",
+    "AssignmentLineRow",
+    "AssignmentRow",
+    "AssignmentSort",
+    "Desk",
+    "Move",
+    "Picked",
+    "allowed_actions",
+    "assignments",
+    "assignments_of",
+    "lines",
+    "lines_of",
+    "listing",
+]
