@@ -82,7 +82,7 @@ async def _prepare(connection: Connection) -> None:
         "jsonb",
         schema="pg_catalog",
         format="binary",
-        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        encoder=lambda value: b"\x01" + orjson.dumps(value, default=str),  # asyncpg has a UUID of its own
         decoder=lambda data: orjson.loads(data[1:]),
     )
 
