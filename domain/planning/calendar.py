@@ -37,17 +37,13 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What one location and one carrier service can keep, in UTC; `day` is the local day of `latest`.
-
-    `order_before` is the last moment to order and still get the same collection, None where that moves with the clock.
-    """
+    """What one location and one carrier service can keep, in UTC; `day` is the local day of `latest`."""
 
     ready_at: datetime
     due_at: datetime
     earliest: datetime
     latest: datetime
     day: date
-    order_before: datetime | None
 
 
 @lru_cache(maxsize=16_384)
@@ -127,23 +123,19 @@ def collect(site: Site, service: Service, ready: datetime) -> Collection | None:
     return None
 
 
-def pickup(site: Site, now: datetime) -> Promise | None:
-    """Return from when goods ordered at `now` can be picked up at the site; None where it does not open in sight."""
-    ready = ready_at(site, now)
-    if ready is None:
-        return None
+def pickup(site: Site, ready: datetime) -> Promise:
+    """Return what can be promised for goods that the shopper picks up at the site once they are ready."""
     day = ready.astimezone(site.time_zone).date()
-    return Promise(ready_at=ready, due_at=ready, earliest=ready, latest=ready, day=day, order_before=None)
+    return Promise(ready_at=ready, due_at=ready, earliest=ready, latest=ready, day=day)
 
 
-def delivery(site: Site, service: Service, zone: Zone, now: datetime) -> Promise | None:
-    """Return what can be promised at `now` for goods of this site, sent with this service into this zone.
+def delivery(site: Site, service: Service, zone: Zone, ready: datetime) -> Promise | None:
+    """Return what can be promised for goods ready at the site, sent with this service into this zone.
 
-    None where the site does not open, or the carrier does not collect or deliver, within the horizon.
+    None where the carrier does not collect or deliver within the horizon.
     """
-    ready = ready_at(site, now)
-    collection = None if ready is None else collect(site, service, ready)
-    if ready is None or collection is None:
+    collection = collect(site, service, ready)
+    if collection is None:
         return None
     if zone.transit_minutes is not None:
         earliest, latest = (collection.at + timedelta(minutes=minutes) for minutes in zone.transit_minutes)
@@ -156,14 +148,12 @@ def delivery(site: Site, service: Service, zone: Zone, now: datetime) -> Promise
             return None
         day, latest = last.day, last.at
         earliest = min(max(moment(site.time_zone, first.day, FIRST_DELIVERY), collection.at), latest)
-    return Promise(
-        ready_at=ready,
-        due_at=collection.at,
-        earliest=earliest,
-        latest=latest,
-        day=day,
-        order_before=None if service.cutoff is None else latest_order(site, collection.at),
-    )
+    return Promise(ready_at=ready, due_at=collection.at, earliest=earliest, latest=latest, day=day)
+
+
+def order_before(site: Site, service: Service | None, due_at: datetime) -> datetime | None:
+    """Return the last moment to order and get this collection; None where it moves with the clock (pickup, on call)."""
+    return None if service is None or service.cutoff is None else latest_order(site, due_at)
 
 
 def stays_open(site: Site, now: datetime, until: datetime) -> bool:
@@ -191,22 +181,28 @@ class Calendar:
 
     network: Network
     now: datetime
-    _pickups: dict[int, Promise | None] = field(default_factory=dict)
+    _ready: dict[int, datetime | None] = field(default_factory=dict)
     _deliveries: dict[tuple[int, str, object, object], Promise | None] = field(default_factory=dict)
 
     def pickup(self, site: int) -> Promise | None:
         """Return from when goods ordered now can be picked up at the site with this position, if ever."""
-        schedule = int(self.network.schedules[site])
-        if schedule not in self._pickups:
-            self._pickups[schedule] = pickup(self.network.sites[site], self.now)
-        return self._pickups[schedule]
+        ready = self._ready_at(site)
+        return None if ready is None else pickup(self.network.sites[site], ready)
 
     def delivery(self, site: int, service: Service, zone: Zone) -> Promise | None:
         """Return what the site with this position can promise with this service into this zone, if anything."""
         key = (int(self.network.schedules[site]), service.code, zone.transit_days, zone.transit_minutes)
         if key not in self._deliveries:
-            self._deliveries[key] = delivery(self.network.sites[site], service, zone, self.now)
+            ready = self._ready_at(site)
+            promise = None if ready is None else delivery(self.network.sites[site], service, zone, ready)
+            self._deliveries[key] = promise
         return self._deliveries[key]
+
+    def _ready_at(self, site: int) -> datetime | None:
+        schedule = int(self.network.schedules[site])
+        if schedule not in self._ready:
+            self._ready[schedule] = ready_at(self.network.sites[site], self.now)
+        return self._ready[schedule]
 
 
 def _arrival(site: Site, service: Service, collection: Collection, transit_days: int) -> Collection | None:

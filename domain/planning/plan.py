@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.planning.calendar import Calendar, Promise
+from domain.planning.calendar import Calendar, Promise, order_before
 from domain.planning.costs import handling_rates, tariff_amounts
 from domain.planning.fences import SENTENCES, Ground, delivery_ground, pickup_ground
 from domain.planning.problem import (
@@ -91,7 +91,7 @@ def plan_deliveries(problem: Problem) -> Answer:
         ground = delivery_ground(problem, level, km, calendar)
         plan = _delivery(level, ground)
         plans.extend([] if plan is None else [plan])
-        unavailable.extend(_reasons(ground, level, planned=plan is not None))
+        unavailable.extend(_reasons(ground, level))
     return Answer(plans=rank(plans), unavailable=tuple(unavailable))
 
 
@@ -113,7 +113,7 @@ def plan_pickups(problem: Problem) -> Answer:
     if problem.pickup_codes is None:
         order = order[: max(problem.pickup_limit, 0)]
     plans = [_pickup(ground, int(sites[row]), handed[row]) for row in order]
-    return Answer(plans=tuple(plans), unavailable=tuple(_reasons(ground, None, planned=sites.size > 0)))
+    return Answer(plans=tuple(plans), unavailable=tuple(_reasons(ground, None)))
 
 
 def rank(plans: Iterable[Plan]) -> tuple[Plan, ...]:
@@ -151,7 +151,7 @@ def _delivery(level: ServiceLevel, ground: Ground) -> Plan | None:
         promise = _promised(ground, row, site)
         parcels.append(_parcel(ground, row, site, taken, promise, take.cost))
         prices.append(_price(problem, ground.services[row]))
-        deadlines.append(promise.order_before)
+        deadlines.append(order_before(problem.network.sites[site], ground.services[row], promise.due_at))
     return Plan(
         method=FulfillmentMethod.DELIVERY,
         level=level,
@@ -252,22 +252,24 @@ def _quantities(problem: Problem) -> NDArray[np.int64]:
     return np.array([line.quantity for line in problem.lines], dtype=np.int64)
 
 
-def _reasons(ground: Ground, level: ServiceLevel | None, *, planned: bool) -> Iterator[Unavailable]:
+def _reasons(ground: Ground, level: ServiceLevel | None) -> Iterator[Unavailable]:
     """Tell why there is no plan, where there is none, and which lines no one location can serve in full."""
     problem = ground.problem
     method = FulfillmentMethod.PICKUP if level is None else FulfillmentMethod.DELIVERY
     wish = "pickup" if level is None else f"{level.lower().replace('_', '-')} delivery to {problem.country}"
     wanted = _quantities(problem)
-    if not planned and (code := ground.stopped_by(np.ones_like(wanted), wanted > 0)):
+    served = np.where(ground.open_legs()[..., np.newaxis], ground.room, 0).max(axis=(0, 1), initial=0)
+    if not served.any() and (code := ground.stopped_by(np.ones_like(wanted), wanted > 0)):
         message = SENTENCES[code].format(wish=wish, goods="the cart")
         yield Unavailable(method=method, level=level, code=code, message=message)
-    for index, line in enumerate(problem.lines):
+    for index in np.flatnonzero(served < wanted).tolist():
+        line = problem.lines[index]
         code = ground.stopped_by(wanted, np.arange(wanted.size) == index)
         if code is UnavailabilityCode.OUT_OF_STOCK:
             most = ground.most(index)
             found = f"more than {most}" if most else "any"
             message = f"{line.quantity} of {line.sku} are wanted; no location that offers {wish} has {found}."
-        elif planned and code is not None:
+        elif served.any() and code is not None:
             message = SENTENCES[code].format(wish=wish, goods=line.sku)
         else:
             continue
