@@ -105,8 +105,9 @@ async def record(connection: Connection, facts: Sequence[Fact]) -> None:
             """
             INSERT INTO feed (epoch, kind, keys, payload, at)
             SELECT e.epoch, f.kind, f.keys, f.payload, f.at
-              FROM jsonb_to_recordset($1::jsonb) WITH ORDINALITY
-                   AS f(kind text, keys jsonb, payload jsonb, at timestamptz, n bigint),
+              FROM ROWS FROM (jsonb_to_recordset($1::jsonb)
+                              AS (kind text, keys jsonb, payload jsonb, at timestamptz))
+                   WITH ORDINALITY AS f(kind, keys, payload, at, n),
                    feed_epoch e
              ORDER BY f.n
             """,
