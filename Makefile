@@ -41,8 +41,8 @@ format: setup ## Rewrite the sources in the project's style
 bench: setup ## Run every benchmark, one after the other
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark" && $(BIN)/python "$$benchmark" $(ARGS) || exit 1; done
 
-lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
-	@$(UV) pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
+lock: ## Resolve the dependencies anew into requirements.lock (needs uv; ARGS=--upgrade)
+	@$(UV) pip compile pyproject.toml --quiet $(ARGS) --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
 
 clean: ## Remove what setup and the tools made

@@ -38,6 +38,7 @@ SETTINGS = {
 }
 BUILTIN_LOCALES = 17  # the first version whose C.UTF-8 does not depend on the system
 PORT_LINE, STATUS_LINE = 3, 7  # of postmaster.pid, counted from 0
+SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # the shortest question that only a live Postgres answers
 START_SECONDS = 60.0  # crash recovery after a long day's work takes its time
 STOP_SECONDS = 30.0
 WATCH_SECONDS = 0.25
@@ -318,13 +319,9 @@ class _Cluster:
             return
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
-        while self.pid_lines():
+        while self.lives(pid):
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGQUIT)
-                break
-            time.sleep(0.005)
-        patience = time.monotonic() + 1  # its file is gone; a parent that reaps nobody may keep its name listed
-        while self.lives(pid) and time.monotonic() < patience:
             time.sleep(0.005)
 
     def programs(self) -> Path:
@@ -332,17 +329,19 @@ class _Cluster:
         found = _found()
         if not self.account.barrier(found / "postgres"):
             return found
+        package = found.parents[1]  # the wheel's: pginstall/bin, beside a folder of the libraries it brings
         copy = self.folder / f"postgresql-{_version(found)}"
         if not copy.exists():
             fresh = self.folder / "postgresql.new"
             shutil.rmtree(fresh, ignore_errors=True)
-            for part in ("bin", "lib", "share"):
-                shutil.copytree(found.parent / part, fresh / part, symlinks=True)
+            for part in (package, package.with_name(f"{package.name}.libs")):
+                if part.exists():
+                    shutil.copytree(part, fresh / part.name, symlinks=True)
             for path in (fresh, *fresh.rglob("*")):
                 if not path.is_symlink():
                     self.account.own(path)
             fresh.rename(copy)
-        return copy / "bin"
+        return copy / found.relative_to(package.parent)
 
 
 def _found() -> Path:
@@ -366,19 +365,21 @@ def _environment() -> dict[str, str]:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat")  # only Linux has it, and containers there whose first process reaps nobody
+        return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
     except PermissionError:
         return True
-    return True
 
 
 def _answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(SSL_REQUEST)
+            return connection.recv(1) in {b"N", b"S"}
     except OSError:
         return False
-    return True
 
 
 def _free_port() -> int:
