@@ -1,0 +1,67 @@
+"""Stock and items as they are read."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.inventory.rows import ItemRow, StockRow
+from domain.network import Snapshot
+from domain.paging import Listing
+from domain.transaction import Connection
+
+
+async def available(connection: Connection, skus: Sequence[str], snapshot: Snapshot, channel: str) -> NDArray[np.int64]:  # noqa: ARG001 - every channel may sell everything
+    """Return what each site may sell of each SKU, shape `(sites in the planner's order, skus)`."""
+    rows = await connection.fetch(
+        """
+        SELECT sku, location_id, greatest(on_hand - reserved - safety_stock, 0) AS available
+          FROM stock WHERE sku = ANY($1)
+        """,
+        skus,
+    )
+    quantities = np.zeros((len(snapshot.planner.sites), len(skus)), np.int64)
+    columns = {sku: n for n, sku in enumerate(skus)}
+    for sku, location_id, quantity in rows:
+        site = snapshot.site_by_id.get(location_id)
+        if site is not None:
+            quantities[site, columns[sku]] = quantity
+    return quantities
+
+
+async def items(connection: Connection, skus: Collection[str]) -> list[ItemRow]:
+    """Return the items of these SKUs, those that exist, in no order."""
+    rows: list[ItemRow] = await connection.fetch(
+        "SELECT * FROM item WHERE sku = ANY($1)", list(skus), record_class=ItemRow
+    )
+    return rows
+
+
+async def stock_levels(connection: Connection, keys: Collection[tuple[str, UUID]]) -> list[StockRow]:
+    """Return the levels of these items and locations, those that exist, in no order."""
+    rows: list[StockRow] = await connection.fetch(
+        """
+        SELECT s.*, greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available
+          FROM stock s JOIN unnest($1::text[], $2::uuid[]) AS k(sku, location_id) USING (sku, location_id)
+        """,
+        [sku for sku, _ in keys],
+        [location_id for _, location_id in keys],
+        record_class=StockRow,
+    )
+    return rows
+
+
+def stock_listing(
+    *, skus: Collection[str] | None = None, location_ids: Collection[UUID] | None = None
+) -> Listing[StockRow]:
+    """Return the levels of these items and locations as a list to page through, by SKU and location."""
+    listing = Listing(
+        source="stock",
+        columns="*, greatest(on_hand - reserved - safety_stock, 0) AS available",
+        key=[("sku", "text"), ("location_id", "uuid")],
+        row=StockRow,
+    )
+    listing.where_given("sku = ANY(?)", None if skus is None else list(skus))
+    listing.where_given("location_id = ANY(?)", None if location_ids is None else list(location_ids))
+    return listing

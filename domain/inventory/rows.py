@@ -1,0 +1,89 @@
+"""Items, levels and the ledger as Postgres holds them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.feed import Fact, record
+from domain.ids import new_id
+from domain.transaction import Connection, Row
+from domain.vocabulary import MovementReason, UpdateKind
+
+MOST = 1_000_000_000
+"""The largest quantity of one item at one location."""
+
+
+class ItemRow(Row):
+    """Something that is sold."""
+
+    sku: str
+    name: str
+    weight_grams: int
+    tags: list[str]
+    barcodes: list[str]
+    image_url: str | None
+
+
+class StockRow(Row):
+    """The level of one item at one location; `available` is what may be sold, never below 0."""
+
+    sku: str
+    location_id: UUID
+    on_hand: int
+    reserved: int
+    safety_stock: int
+    incoming: int
+    damaged: int
+    version: int
+    updated_at: datetime
+    available: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """An entry of the ledger: how much more is on hand and reserved of an item at a location, and why."""
+
+    sku: str
+    location_id: UUID
+    reason: MovementReason
+    on_hand_delta: int = 0
+    reserved_delta: int = 0
+    order_id: UUID | None = None
+    note: str | None = None
+
+
+async def enter(connection: Connection, movements: Iterable[Movement], *, now: datetime) -> None:
+    """Write movements to the ledger."""
+    rows = [
+        {
+            "id": new_id(now),
+            "sku": movement.sku,
+            "location_id": movement.location_id,
+            "reason": movement.reason,
+            "on_hand_delta": movement.on_hand_delta,
+            "reserved_delta": movement.reserved_delta,
+            "order_id": movement.order_id,
+            "occurred_at": now,
+            "note": movement.note,
+        }
+        for movement in movements
+    ]
+    await connection.execute(
+        "INSERT INTO stock_movement SELECT * FROM jsonb_populate_recordset(NULL::stock_movement, $1)", rows
+    )
+
+
+async def tell(connection: Connection, levels: Iterable[StockRow], *, now: datetime) -> None:
+    """Record levels, as they now are, in the feed."""
+    facts = [
+        Fact(
+            kind=UpdateKind.STOCK_CHANGED,
+            at=now,
+            sku=level["sku"],
+            location_ids=(level["location_id"],),
+            quantities=(level["on_hand"], level["reserved"], level["available"]),
+        )
+        for level in levels
+    ]
+    await record(connection, facts)

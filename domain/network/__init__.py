@@ -1,0 +1,42 @@
+"""Where stock lies and who carries it: written here, read as one immutable snapshot."""
+
+from domain.network.carriers import (
+    CarrierServiceChange,
+    CostStep,
+    ZoneReach,
+    import_carrier_services,
+    save_carrier_service,
+)
+from domain.network.locations import (
+    Closure,
+    Hours,
+    LocationChange,
+    LocationRecord,
+    WeekdayLimit,
+    import_locations,
+    save_location,
+    set_location_status,
+)
+from domain.network.rows import CarrierServiceRow, LocationRow
+from domain.network.snapshot import Networks, Snapshot, find_locations
+
+__all__ = [
+    "CarrierServiceChange",
+    "CarrierServiceRow",
+    "Closure",
+    "CostStep",
+    "Hours",
+    "LocationChange",
+    "LocationRecord",
+    "LocationRow",
+    "Networks",
+    "Snapshot",
+    "WeekdayLimit",
+    "ZoneReach",
+    "find_locations",
+    "import_carrier_services",
+    "import_locations",
+    "save_carrier_service",
+    "save_location",
+    "set_location_status",
+]
