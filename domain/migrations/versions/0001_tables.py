@@ -217,7 +217,7 @@ def upgrade() -> None:
         sa.Column("note", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("stock_movement_level", "stock_movement", ["sku", "location_id", "id"], unique=False)
+    op.create_index("stock_movement_level", "stock_movement", ["sku", "location_id", "occurred_at", "id"], unique=False)
     op.create_table(
         "timeline",
         sa.Column("id", sa.BigInteger(), nullable=False),
