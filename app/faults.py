@@ -1,0 +1,66 @@
+"""Errors, as callers see them: what they can act on is told, what they cannot is logged under a reference."""
+
+import secrets
+
+import asyncpg
+import structlog
+from graphql import GraphQLError
+
+from domain.errors import DomainError, InvalidInput
+from domain.feed import CursorExpired
+
+log = structlog.get_logger(__name__)
+
+OUTAGES = (
+    OSError,
+    asyncpg.exceptions.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.InterfaceError,
+)
+"""What asyncpg raises while Postgres is away, starting, stopping or full. TimeoutError is an OSError."""
+
+
+def present(error: GraphQLError | Exception, *, operation: str | None = None) -> GraphQLError:
+    """Return the error to show. It carries `extensions.code`, and nothing of our insides."""
+    if not isinstance(error, GraphQLError):
+        error = GraphQLError(str(error), original_error=error)
+    cause = error.original_error
+    if isinstance(cause, DomainError):
+        code = cause.reason if isinstance(cause, InvalidInput) else cause.code
+        return _shown(error, cause.message, {"code": code.value, "path": list(cause.path)})
+    if isinstance(cause, CursorExpired):
+        message = "The updates after this cursor are gone: read the state anew, and follow from its cursor."
+        return _shown(error, message, {"code": "CURSOR_EXPIRED"})
+    if isinstance(cause, OUTAGES):
+        log.warning("database_unavailable", operation=operation, error=str(cause) or type(cause).__name__)
+        return _shown(error, "The database does not answer. Try again.", {"code": "UNAVAILABLE"})
+    if "code" in (error.extensions or {}):
+        return error
+    if _is_callers(error):
+        return _shown(error, error.message, {"code": "INVALID_INPUT"})
+    reference = secrets.token_hex(5)
+    log.error("operation_failed", reference=reference, operation=operation, path=error.path, exc_info=cause or error)
+    return _shown(error, f"Internal error, reference {reference}", {"code": "INTERNAL", "reference": reference})
+
+
+def _is_callers(error: GraphQLError) -> bool:
+    """Say whether graphql-core refused the operation itself: its variables before it ran, or the arguments of a field.
+
+    It points at the place in the document then; where a result of ours breaks the schema, it does not.
+    """
+    cause = error.original_error
+    if error.path is None:
+        return cause is None or isinstance(cause, GraphQLError)
+    return isinstance(cause, GraphQLError) and bool(cause.nodes)
+
+
+def _shown(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

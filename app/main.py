@@ -1,0 +1,188 @@
+"""The gateway: Postgres, the feed, the wake-ups and the API, wired into one ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from app import auth, graphiql
+from app.faults import OUTAGES
+from app.graphql import GraphQLView, Schema, build_schema
+from app.metrics import CountRequests, Metrics
+from app.settings import Settings
+from app.wakeups import wakeups
+from domain.feed import Feed
+from domain.network import Networks
+from domain.options import Promises
+from domain.placement import Batcher, Placement
+from domain.transaction import Database, open_pool
+from domain.viewer import Viewer
+from domain.vocabulary import Role
+from schema.context import Context
+
+log = structlog.get_logger(__name__)
+
+READY_SECONDS = 1.0
+CLOSE_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """What lives as long as the process, found at `app.state.gateway`."""
+
+    database: Database
+    feed: Feed
+    networks: Networks
+    placement: Placement
+    promises: Promises
+    tailing: asyncio.Task[None]
+
+    async def open_context(self, viewer: Viewer, *, now: Callable[[], datetime]) -> Context:
+        """Return the context of one operation: where the updates stand as it begins, and fresh loaders."""
+        standing = self.feed.position
+        if viewer.role is Role.STORE:
+            known = (await self.networks.current()).id_by_code
+            ids = frozenset(known[code] for code in viewer.location_codes if code in known)
+            viewer = replace(viewer, location_ids=ids)
+        return Context(
+            database=self.database,
+            feed=self.feed,
+            networks=self.networks,
+            placement=self.placement,
+            promises=self.promises,
+            viewer=viewer,
+            now=now,
+            standing=standing,
+        )
+
+
+def create_app(
+    settings: Settings,
+    dsn: str,
+    *,
+    schema: Schema | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Starlette:
+    """Return the gateway to the Postgres at `dsn`; `schema` is the whole API unless another is given."""
+    secret = settings.signing_secret()
+
+    async def open_context(viewer: Viewer) -> Context:
+        gateway: Gateway = app.state.gateway
+        return await gateway.open_context(viewer, now=now)
+
+    view = GraphQLView(
+        schema or build_schema(),
+        authenticate=lambda token: auth.verify(secret, token, now=now()),
+        open_context=open_context,
+        max_body_bytes=settings.max_body_bytes,
+        now=now,
+    )
+    metrics = Metrics(sockets=lambda: len(view.sockets))
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with _gateway(settings, dsn, secret) as gateway:
+            app.state.gateway = gateway
+            metrics.follow(gateway.feed)
+            yield
+
+    app = Starlette(
+        routes=[
+            Route("/graphql", view),
+            WebSocketRoute("/graphql", view),
+            Route("/healthz", _healthz),
+            Route("/readyz", _readyz),
+            Route("/metrics", metrics.page),
+            Route("/favicon.ico", _no_icon),
+            graphiql.assets(),
+        ],
+        middleware=[Middleware(CountRequests, metrics=metrics)],
+        lifespan=lifespan,
+    )
+    return app
+
+
+@asynccontextmanager
+async def _gateway(settings: Settings, dsn: str, secret: str) -> AsyncIterator[Gateway]:
+    pool = await open_pool(dsn, size=settings.pool_max_size)
+    try:
+        database = Database(pool)
+        feed = Feed(database)
+        await feed.start()
+        async with wakeups(dsn=dsn, broadcast_url=settings.broadcast_url, on_wake=feed.nudge) as wake:
+            database.wake = wake
+            networks = Networks(database)
+            promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
+            batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
+            async with _running(feed.tail, name="feed") as tailing:
+                yield Gateway(
+                    database=database,
+                    feed=feed,
+                    networks=networks,
+                    placement=Placement(database, networks, promises, batcher),
+                    promises=promises,
+                    tailing=tailing,
+                )
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
+        except (TimeoutError, *OUTAGES):
+            pool.terminate()
+
+
+@asynccontextmanager
+async def _running(work: Callable[[], Awaitable[None]], *, name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Keep the work going in the background, begun anew where it fails."""
+
+    async def keep() -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("background_work_failed", name=name)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    task = asyncio.create_task(keep(), name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _healthz(_: Request) -> Response:
+    """Say that the process lives."""
+    return JSONResponse({"status": "ok"})
+
+
+async def _readyz(request: Request) -> Response:
+    """Say whether requests can be answered, and else what is missing."""
+    gateway: Gateway = request.app.state.gateway
+    parts = {"database": await _answers(gateway.database), "feed": not gateway.tailing.done()}
+    ready = all(parts.values())
+    said = {part: "ok" if fine else "unavailable" for part, fine in parts.items()}
+    return JSONResponse({"status": "ok" if ready else "unavailable", **said}, status_code=200 if ready else 503)
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(READY_SECONDS), database.reading() as connection:
+            return bool(await connection.fetchval("SELECT true"))
+    except (*OUTAGES, asyncpg.PostgresError):
+        return False
+
+
+async def _no_icon(_: Request) -> Response:
+    return Response(status_code=204)
