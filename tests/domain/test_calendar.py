@@ -11,6 +11,7 @@ from domain.planning.calendar import (
     delivery,
     latest_order,
     moment,
+    openings_on,
     opens_again,
     order_before,
     ready_at,
@@ -109,6 +110,17 @@ def test_the_night_of_the_clock_change_is_as_long_as_it_is() -> None:
     assert ready_at(overnight, berlin(2026, 3, 28, 12)) == berlin(2026, 3, 30, 1, 30), "three hours, then half of one"
     assert ready_at(overnight, berlin(2026, 10, 24, 12)) == berlin(2026, 10, 25, 3, 30), "five hours"
     assert ready_at(site(ALWAYS), berlin(2026, 3, 29, 1)) == berlin(2026, 3, 29, 4)
+
+
+def test_what_takes_no_time_is_ready_up_to_the_moment_of_closing() -> None:
+    assert ready_at(site(handling=timedelta(0)), berlin(2026, 11, 23, 20)) == berlin(2026, 11, 23, 20)
+    assert ready_at(site(handling=timedelta(0)), berlin(2026, 11, 23, 20, 1)) == berlin(2026, 11, 24, 9)
+
+
+def test_hours_that_the_clock_skips_do_not_open() -> None:
+    night_owl = site(hours(150, 180))
+    assert openings_on(night_owl, date(2026, 3, 29)) == []
+    assert len(openings_on(night_owl, date(2026, 3, 30))) == 1
 
 
 def test_openings_that_overlap_count_once() -> None:
