@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.errors import NotFound
 from domain.vocabulary import Role
 
 
@@ -22,3 +23,8 @@ class Viewer:
         if self.role is Role.STORE:
             return location_id in self.location_ids
         return self.role in {Role.OPERATIONS, Role.ADMIN}
+
+    def must_work_at(self, location_id: UUID) -> None:
+        """Raise NotFound where the viewer may not know of the location's work."""
+        if not self.works_at(location_id):
+            raise NotFound(message="There is no such location.", path=("locationId",))

@@ -1,0 +1,85 @@
+"""Items and stock."""
+
+import strawberry
+
+from domain import inventory
+from domain.imports import OnRowError
+from domain.paging import Page
+from domain.vocabulary import MovementReason
+from schema.context import Info
+from schema.inventory import (
+    Availability,
+    ImportResult,
+    Item,
+    ItemRowInput,
+    StockLevel,
+    StockResult,
+    StockRowInput,
+    availability_of,
+)
+from schema.paging import Connection, connect, uuid_of
+from schema.scalars import GeoPointInput
+
+
+async def item(info: Info, sku: str) -> Item | None:
+    row = await info.context.loaders.item.load(sku)
+    return Item.of(row) if row else None
+
+
+async def availability(
+    info: Info,
+    skus: list[str],
+    near: GeoPointInput | None = None,
+    within_km: float | None = None,
+    channel: str = "web",
+) -> list[Availability]:
+    return await availability_of(info, skus, channel=channel, near=near, within_km=within_km)
+
+
+async def stock_levels(
+    info: Info, page: Page, skus: list[str] | None = None, location: strawberry.ID | None = None
+) -> Connection[StockLevel]:
+    asked = uuid_of(location, "Location") if location else None
+    listing = inventory.stock_listing(skus=skus, location_ids=info.context.narrowed(asked))
+    return await connect(info.context.database, listing, page, StockLevel.of)
+
+
+async def adjust_stock(
+    info: Info,
+    sku: str,
+    location_id: strawberry.ID,
+    delta: int,
+    reason: MovementReason,
+    idempotency_key: str,
+    note: str | None = None,
+) -> StockResult:
+    where = uuid_of(location_id, "Location")
+    info.context.viewer.must_work_at(where)
+    async with info.context.database.transaction() as connection:
+        row = await inventory.adjust_stock(
+            connection,
+            sku=sku,
+            location_id=where,
+            delta=delta,
+            reason=reason,
+            note=note,
+            idempotency_key=idempotency_key,
+            now=info.context.now(),
+        )
+    return StockLevel.of(row)
+
+
+async def import_items(
+    info: Info, rows: list[ItemRowInput], on_error: OnRowError = OnRowError.SKIP_ROW
+) -> ImportResult:
+    records = [row.value() for row in rows]
+    outcome = await inventory.import_items(info.context.database, records, on_error=on_error, now=info.context.now())
+    return ImportResult.of(outcome)
+
+
+async def import_stock(
+    info: Info, rows: list[StockRowInput], on_error: OnRowError = OnRowError.SKIP_ROW
+) -> ImportResult:
+    records = [row.value() for row in rows]
+    outcome = await inventory.import_stock(info.context.database, records, on_error=on_error, now=info.context.now())
+    return ImportResult.of(outcome)

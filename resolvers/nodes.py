@@ -1,0 +1,85 @@
+"""Anything by its global id."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+import strawberry
+
+from schema.assignments import Assignment, AssignmentLine
+from schema.context import Info
+from schema.inventory import Item, StockLevel
+from schema.network import CarrierService, Location
+from schema.orders import Order, OrderLine
+from schema.paging import Node, parse_id
+
+
+async def node(info: Info, id: strawberry.ID) -> Node | None:
+    parsed = parse_id(id)
+    find = FINDERS.get(parsed[0]) if parsed else None
+    if parsed is None or find is None:
+        return None
+    try:
+        return await find(info, *parsed[1])
+    except (TypeError, ValueError):  # the key is none of that kind's
+        return None
+
+
+async def nodes(info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+    return await asyncio.gather(*(node(info, id) for id in ids))
+
+
+async def _location(info: Info, key: str) -> Location | None:
+    row = (await info.context.network()).locations.get(UUID(key))
+    return Location.of(row) if row else None
+
+
+async def _carrier_service(info: Info, code: str) -> CarrierService | None:
+    row = (await info.context.network()).services.get(code)
+    return CarrierService.of(row) if row else None
+
+
+async def _item(info: Info, sku: str) -> Item | None:
+    row = await info.context.loaders.item.load(sku)
+    return Item.of(row) if row else None
+
+
+async def _stock_level(info: Info, sku: str, location: str) -> StockLevel | None:
+    row = await info.context.loaders.level.load((sku, UUID(location)))
+    return StockLevel.of(row) if row and info.context.viewer.works_at(row.location_id) else None
+
+
+async def _order(info: Info, key: str) -> Order | None:
+    row = await info.context.loaders.order.load(UUID(key))
+    return Order.of(row) if row and await info.context.may_see_order(row.id) else None
+
+
+async def _order_line(info: Info, key: str) -> OrderLine | None:
+    row = await info.context.loaders.order_line.load(UUID(key))
+    order = await info.context.loaders.order.load(row.order_id) if row else None
+    if row is None or order is None or not await info.context.may_see_order(order.id):
+        return None
+    return OrderLine.of(row, order.currency)
+
+
+async def _assignment(info: Info, key: str) -> Assignment | None:
+    row = await info.context.loaders.assignment.load(UUID(key))
+    return Assignment.of(row) if row and info.context.viewer.works_at(row.location_id) else None
+
+
+async def _assignment_line(info: Info, key: str) -> AssignmentLine | None:
+    row = await info.context.loaders.assignment_line.load(UUID(key))
+    work = await info.context.loaders.assignment.load(row.assignment_id) if row else None
+    return AssignmentLine.of(row) if row and work and info.context.viewer.works_at(work.location_id) else None
+
+
+FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
+    "Location": _location,
+    "CarrierService": _carrier_service,
+    "Item": _item,
+    "StockLevel": _stock_level,
+    "Order": _order,
+    "OrderLine": _order_line,
+    "Assignment": _assignment,
+    "AssignmentLine": _assignment_line,
+}

@@ -1,0 +1,41 @@
+"""Orders."""
+
+from dataclasses import replace
+
+import strawberry
+
+from domain import orders as life
+from domain.paging import Page
+from domain.vocabulary import Role
+from schema.context import Info
+from schema.orders import Direction, Order, OrderBy, OrderWhere, PlaceOrderInput, PlaceOrderResult
+from schema.paging import Connection, connect, uuid_of
+
+
+async def order(info: Info, id: strawberry.ID | None = None, number: str | None = None) -> Order | None:
+    context = info.context
+    if id:
+        row = await context.loaders.order.load(uuid_of(id, "Order"))
+    elif number and context.viewer.role is not Role.STOREFRONT:
+        async with context.database.reading() as connection:
+            row = await life.order_by_number(connection, number)
+    else:
+        row = None
+    visible = row and number in {None, row.number} and await context.may_see_order(row.id)
+    return Order.of(row) if row and visible else None
+
+
+async def orders(
+    info: Info, page: Page, where: OrderWhere | None = None, order_by: OrderBy | None = None
+) -> Connection[Order]:
+    context, by = info.context, order_by or OrderBy()
+    which = (where or OrderWhere()).value()
+    asked = which.location_ids[0] if which.location_ids else None
+    which = replace(which, location_ids=context.narrowed(asked))
+    listing = life.listing(which, sort=by.field, descending=by.direction is Direction.DESC)
+    return await connect(context.database, listing, page, Order.of)
+
+
+async def place_order(info: Info, input: PlaceOrderInput) -> PlaceOrderResult:
+    context = info.context
+    return Order.of(await context.placement.place(input.value(), actor=context.viewer.name, now=context.now()))

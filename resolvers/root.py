@@ -1,0 +1,140 @@
+"""The index of the whole API: each root field, who may call it, and where it is answered."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import strawberry
+
+from resolvers import assignments, inventory, network, nodes, options, orders, updates
+from schema.assignments import Assignment, AssignmentLine, AssignmentResult
+from schema.inventory import Availability, ImportResult, Item, StockLevel, StockResult
+from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
+from schema.options import FulfillmentOptions
+from schema.orders import Order, OrderLine, PlaceOrderResult
+from schema.paging import Connection, Node, Paged
+from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF, Allowed
+from schema.scalars import Cursor
+from schema.typed import Typed
+from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
+from schema.viewer import Viewer
+
+
+def _query(resolver: Callable[..., Any], allow: frozenset[Any], description: str, *, paged: bool = False) -> Any:  # noqa: ANN401
+    extensions = [Allowed(allow), *([Paged()] if paged else [])]
+    return strawberry.field(resolver=resolver, description=description, extensions=extensions)
+
+
+def _mutation(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
+    return strawberry.mutation(resolver=resolver, description=description, extensions=[Allowed(allow), Typed()])
+
+
+def _subscription(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
+    return strawberry.subscription(resolver=resolver, description=description, extensions=[Allowed(allow)])
+
+
+@strawberry.type(description="What can be asked.")
+class Query:
+    """What can be asked."""
+
+    node: Node | None = _query(nodes.node, EVERYBODY, "Anything by its id; null where the viewer may not see it.")
+    nodes: list[Node | None] = _query(nodes.nodes, EVERYBODY, "Things by their ids, in the order asked for.")
+    viewer: Viewer = _query(network.viewer, EVERYBODY, "Who is calling.")
+    updates_cursor: Cursor = _query(
+        updates.updates_cursor,
+        EVERYBODY,
+        "Where the updates stand now: select it before the lists of a first screen, subscribe with it, and nothing "
+        "is missed.",
+    )
+    fulfillment_options: FulfillmentOptions = _query(
+        options.fulfillment_options, SHOP, "How a cart can reach a shopper, when, and for how much."
+    )
+    availability: list[Availability] = _query(
+        inventory.availability, EVERYBODY, "How much of each item can be had, and where."
+    )
+    location: Location | None = _query(network.location, EVERYBODY, "A location by its id or its code.")
+    locations: Connection[Location] = _query(
+        network.locations, EVERYBODY, "Locations, nearest first where `near` is given, else by code.", paged=True
+    )
+    item: Item | None = _query(inventory.item, EVERYBODY, "An item by its SKU.")
+    carrier_services: list[CarrierService] = _query(
+        network.carrier_services, OFFICE, "All carrier services, by code, inactive ones too."
+    )
+    stock_levels: Connection[StockLevel] = _query(
+        inventory.stock_levels, STAFF, "Stock by SKU and location.", paged=True
+    )
+    order: Order | None = _query(
+        orders.order, EVERYBODY, "An order by its id, or by its number; a STOREFRONT viewer knows the id."
+    )
+    orders: Connection[Order] = _query(orders.orders, STAFF, "Orders, newest first unless asked otherwise.", paged=True)
+    assignments: Connection[Assignment] = _query(
+        assignments.assignments, STAFF, "Assignments, the first due first unless asked otherwise.", paged=True
+    )
+
+
+@strawberry.type(description="What can be done. Each answers the thing, or a typed error.")
+class Mutation:
+    """What can be done. Each answers the thing, or a typed error."""
+
+    place_order: PlaceOrderResult = _mutation(
+        orders.place_order, SHOP, "Place an order: by the option the shopper chose, or by a wish. It never oversells."
+    )
+    accept_assignment: AssignmentResult = _mutation(assignments.accept_assignment, STAFF, "Take work on.")
+    reject_assignment: AssignmentResult = _mutation(
+        assignments.reject_assignment, STAFF, "Refuse work as a whole; it is routed anew without this location."
+    )
+    start_picking: AssignmentResult = _mutation(assignments.start_picking, STAFF, "Begin to pick.")
+    report_picked: AssignmentResult = _mutation(
+        assignments.report_picked,
+        STAFF,
+        "Say what was found so far. What is reported short is routed anew without this location.",
+    )
+    pack_assignment: AssignmentResult = _mutation(
+        assignments.pack_assignment, STAFF, "Pack; every line has to be picked or short in full."
+    )
+    mark_ready_for_pickup: AssignmentResult = _mutation(
+        assignments.mark_ready_for_pickup, STAFF, "Put the parcel where the shopper collects it."
+    )
+    collect_assignment: AssignmentResult = _mutation(
+        assignments.collect_assignment, STAFF, "Give the parcel to the shopper who shows the pickup code."
+    )
+    hand_over_assignment: AssignmentResult = _mutation(
+        assignments.hand_over_assignment, STAFF, "Give the parcel to the carrier."
+    )
+    adjust_stock: StockResult = _mutation(
+        inventory.adjust_stock, STAFF, "Change what is on hand by so many, more or fewer."
+    )
+    import_stock: ImportResult = _mutation(inventory.import_stock, OFFICE, "Set what is on hand, as counted.")
+    import_items: ImportResult = _mutation(inventory.import_items, OFFICE, "Make and change items.")
+    import_locations: ImportResult = _mutation(network.import_locations, SETTINGS, "Make and change locations.")
+    import_carrier_services: ImportResult = _mutation(
+        network.import_carrier_services, SETTINGS, "Make and change carrier services."
+    )
+    save_location: LocationResult = _mutation(network.save_location, SETTINGS, "Make or change a location.")
+    set_location_status: LocationResult = _mutation(
+        network.set_location_status, OFFICE, "Let a location take work, finish what it has, or stop."
+    )
+    save_carrier_service: CarrierServiceResult = _mutation(
+        network.save_carrier_service, SETTINGS, "Make or change a carrier service."
+    )
+
+
+@strawberry.type(description="What can be followed. With `after`, what was missed comes first.")
+class Subscription:
+    """What can be followed. With `after`, what was missed comes first."""
+
+    order_updates: AsyncGenerator[OrderUpdate, None] = _subscription(
+        updates.order_updates,
+        EVERYBODY,
+        "Dashboards: all the viewer may see, or a part of it (a status filter gives what enters a status, not what "
+        "leaves it). A storefront viewer names one order.",
+    )
+    assignment_updates: AsyncGenerator[AssignmentUpdate, None] = _subscription(
+        updates.assignment_updates, STAFF, "Store tablets: new assignments of a location and every change to them."
+    )
+    stock_updates: AsyncGenerator[StockUpdate, None] = _subscription(
+        updates.stock_updates, STAFF, "Every change of a stock level."
+    )
+
+
+NODES = [Location, CarrierService, Item, StockLevel, Order, OrderLine, Assignment, AssignmentLine]
+"""The types behind Node, which the printed schema would lack where no field leads to them."""

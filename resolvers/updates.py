@@ -1,0 +1,153 @@
+"""Subscriptions: the feed, as each viewer may see it."""
+
+from collections.abc import AsyncGenerator, Callable
+from uuid import UUID
+
+import strawberry
+from graphql import GraphQLError
+
+from domain.errors import NotFound
+from domain.feed import Cursor as Place
+from domain.feed import Update as Fact
+from domain.vocabulary import AssignmentStatus, OrderStatus, Role, UpdateKind
+from schema.assignments import Assignment
+from schema.context import Context, Info
+from schema.inventory import StockLevel
+from schema.network import location_of
+from schema.orders import Order
+from schema.paging import uuid_of
+from schema.scalars import Cursor
+from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
+
+ORDERS = frozenset(kind for kind in UpdateKind if kind.startswith("ORDER_"))
+ASSIGNMENTS = frozenset(kind for kind in UpdateKind if kind.startswith("ASSIGNMENT_"))
+STOCK = frozenset({UpdateKind.STOCK_CHANGED})
+
+
+async def updates_cursor(info: Info) -> Cursor:
+    return Cursor(str(info.context.standing))
+
+
+async def order_updates(
+    info: Info,
+    order_id: strawberry.ID | None = None,
+    status: list[OrderStatus] | None = None,
+    channel: list[str] | None = None,
+    location_id: strawberry.ID | None = None,
+    after: Cursor | None = None,
+) -> AsyncGenerator[OrderUpdate, None]:
+    context = info.context
+    if context.viewer.role is Role.STOREFRONT and order_id is None:
+        raise GraphQLError("A STOREFRONT viewer names the order.", extensions={"code": "FORBIDDEN"})
+    order = await _order(context, order_id)
+    where = await _locations(context, location_id)
+
+    def wanted(fact: Fact) -> bool:
+        return (
+            fact.kind in ORDERS
+            and (order is None or fact.order_id == order)
+            and (status is None or fact.status in status)
+            and (channel is None or fact.channel in channel)
+            and (where is None or not where.isdisjoint(fact.location_ids))
+        )
+
+    async for fact in _follow(context, after, wanted):
+        row = await context.loaders.order.load(_known(fact.order_id))
+        if row is not None:
+            yield OrderUpdate(
+                cursor=Cursor(str(fact.cursor)),
+                at=fact.at,
+                kind=fact.kind,
+                status=OrderStatus(fact.status or row.status),
+                order=Order.of(row),
+            )
+
+
+async def assignment_updates(
+    info: Info, location_id: strawberry.ID, status: list[AssignmentStatus] | None = None, after: Cursor | None = None
+) -> AsyncGenerator[AssignmentUpdate, None]:
+    context = info.context
+    where = await _locations(context, location_id) or frozenset()
+
+    def wanted(fact: Fact) -> bool:
+        return (
+            fact.kind in ASSIGNMENTS
+            and not where.isdisjoint(fact.location_ids)
+            and (status is None or fact.status in status)
+        )
+
+    async for fact in _follow(context, after, wanted):
+        row = await context.loaders.assignment.load(_known(fact.assignment_id))
+        if row is not None:
+            yield AssignmentUpdate(
+                cursor=Cursor(str(fact.cursor)),
+                at=fact.at,
+                kind=fact.kind,
+                status=AssignmentStatus(fact.status or row.status),
+                assignment=Assignment.of(row),
+            )
+
+
+async def stock_updates(
+    info: Info, skus: list[str] | None = None, location_id: strawberry.ID | None = None, after: Cursor | None = None
+) -> AsyncGenerator[StockUpdate, None]:
+    context = info.context
+    where = await _locations(context, location_id)
+
+    def wanted(fact: Fact) -> bool:
+        return (
+            fact.kind in STOCK
+            and (skus is None or fact.sku in skus)
+            and (where is None or not where.isdisjoint(fact.location_ids))
+        )
+
+    async for fact in _follow(context, after, wanted):
+        (place,) = fact.location_ids
+        row = await context.loaders.level.load((fact.sku or "", place))
+        if row is not None and fact.quantities is not None:
+            on_hand, reserved, available = fact.quantities
+            yield StockUpdate(
+                cursor=Cursor(str(fact.cursor)),
+                at=fact.at,
+                kind=fact.kind,
+                sku=row.sku,
+                location=await location_of(info, place),
+                level=StockLevel.of(row),
+                on_hand=on_hand,
+                reserved=reserved,
+                available=available,
+            )
+
+
+async def _follow(context: Context, after: Cursor | None, wanted: Callable[[Fact], bool]) -> AsyncGenerator[Fact, None]:
+    """Yield the wanted facts, each with nothing remembered of the answer before."""
+    place = await context.feed.resume(Place.parse(after)) if after is not None else context.standing
+    async for fact in context.feed.follow(place):
+        if wanted(fact):
+            context.refresh()
+            yield fact
+
+
+async def _order(context: Context, order_id: strawberry.ID | None) -> UUID | None:
+    if order_id is None:
+        return None
+    key = uuid_of(order_id, "Order")
+    if await context.loaders.order.load(key) is None or not await context.may_see_order(key):
+        raise NotFound(message="There is no such order.", path=("orderId",))
+    return key
+
+
+async def _locations(context: Context, location_id: strawberry.ID | None) -> frozenset[UUID] | None:
+    """Return the locations to hear of, None for all; NotFound for one that is not there, or not the viewer's."""
+    if location_id is None:
+        return context.viewer.location_ids if context.viewer.role is Role.STORE else None
+    key = uuid_of(location_id, "Location")
+    known = key in (await context.network()).locations
+    if not known or (context.viewer.role is Role.STORE and not context.viewer.works_at(key)):
+        raise NotFound(message="There is no such location.", path=("locationId",))
+    return frozenset({key})
+
+
+def _known(key: UUID | None) -> UUID:
+    assert key is not None  # noqa: S101 - facts of this kind have it
+    return key

@@ -1,0 +1,104 @@
+"""What every resolver has at hand: the viewer, the way to Postgres, and loaders that read each thing once."""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+from uuid import UUID
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from domain import assignments, inventory, orders
+from domain.feed import Cursor, Feed
+from domain.network import Networks, Snapshot
+from domain.options import Promises
+from domain.placement import Placement
+from domain.transaction import Connection, Database, Row
+from domain.viewer import Viewer
+from domain.vocabulary import Role
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R", bound=Row)
+
+Read: TypeAlias = Callable[[Connection, Sequence[K]], Awaitable[list[R]]]
+
+
+class Loaders:
+    """Batches of reads, each with a short read of its own; they remember, so they live no longer than one answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.item = self._one(inventory.items, lambda row: row.sku)
+        self.level = self._one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
+        self.order = self._one(orders.orders, lambda row: row.id)
+        self.order_line = self._one(orders.lines, lambda row: row.id)
+        self.order_lines = self._many(orders.lines_of, lambda row: row.order_id)
+        self.timeline = self._many(orders.timeline_of, lambda row: row.order_id)
+        self.assignment = self._one(assignments.assignments, lambda row: row.id)
+        self.assignments = self._many(assignments.assignments_of, lambda row: row.order_id)
+        self.assignment_line = self._one(assignments.lines, lambda row: row.id)
+        self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
+
+    def _one(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, R | None]:
+        async def load(keys: list[K]) -> list[R | None]:
+            async with self._database.reading() as connection:
+                found = {key(row): row for row in await read(connection, keys)}
+            return [found.get(each) for each in keys]
+
+        return DataLoader(load)
+
+    def _many(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, list[R]]:
+        async def load(keys: list[K]) -> list[list[R]]:
+            found: dict[K, list[R]] = {each: [] for each in keys}
+            async with self._database.reading() as connection:
+                for row in await read(connection, keys):
+                    found[key(row)].append(row)
+            return [found[each] for each in keys]
+
+        return DataLoader(load)
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One operation's, or one update's, share of the process."""
+
+    database: Database
+    feed: Feed
+    networks: Networks
+    placement: Placement
+    promises: Promises
+    viewer: Viewer
+    now: Callable[[], datetime]
+    standing: Cursor
+    """Where the updates stood when the operation came: whatever it reads is not older."""
+    loaders: Loaders = field(init=False)
+    _snapshot: Snapshot | None = None
+
+    def __post_init__(self) -> None:
+        self.loaders = Loaders(self.database)
+
+    def refresh(self) -> None:
+        """Forget what was read: the next update is a new answer."""
+        self.loaders, self._snapshot = Loaders(self.database), None
+
+    async def network(self) -> Snapshot:
+        """Return the network, the same throughout one answer."""
+        if self._snapshot is None:
+            self._snapshot = await self.networks.current()
+        return self._snapshot
+
+    def narrowed(self, location_id: UUID | None) -> list[UUID] | None:
+        """Return the locations to list the work of: the one asked for, less what the viewer may not see; None: all."""
+        if self.viewer.role is not Role.STORE:
+            return None if location_id is None else [location_id]
+        return [each for each in sorted(self.viewer.location_ids) if location_id in {None, each}]
+
+    async def may_see_order(self, order_id: UUID) -> bool:
+        """Say whether the viewer may see an order whose id it knows: a store only one that it has or had work of."""
+        if self.viewer.role is not Role.STORE:
+            return True
+        return any(self.viewer.works_at(work.location_id) for work in await self.loaders.assignments.load(order_id))
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,197 @@
+"""Items, stock, and how much of what can be had."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from domain import imports, inventory
+from domain.availability import Found, availability
+from domain.imports import ImportOutcome
+from domain.inventory import ItemRow, StockRow
+from domain.vocabulary import ErrorCode
+from schema.context import Info
+from schema.errors import (
+    IdempotencyConflictError,
+    InvalidInputError,
+    NotFoundError,
+    VersionConflictError,
+)
+from schema.network import Location, location_of
+from schema.paging import Node, global_id
+from schema.permission import EVERYBODY, STAFF, edge
+from schema.scalars import GeoPointInput
+
+strawberry.enum(
+    imports.OnRowError, description="What a row that fails means for the others: they are taken, or none is."
+)
+
+
+@strawberry.type(description="What one location can sell of an item.")
+class LocationAvailability:
+    location: Location
+    available: int
+    distance_km: float | None
+
+
+@strawberry.type(description="What the network can sell of an item; never what it has on hand.")
+class Availability:
+    sku: str
+    available: int
+    location_count: int
+    nearest: list[LocationAvailability]
+
+    @classmethod
+    def of(cls, found: Found) -> "Availability":
+        return cls(
+            sku=found.sku,
+            available=found.available,
+            location_count=found.location_count,
+            nearest=[
+                LocationAvailability(
+                    location=Location.of(each.location), available=each.available, distance_km=each.distance_km
+                )
+                for each in found.nearest
+            ],
+        )
+
+
+@strawberry.type(description="Something that is sold.")
+class Item(Node):
+    sku: str
+    name: str
+    weight_grams: int
+    tags: list[str]
+    barcodes: list[str]
+    image_url: str | None
+
+    @classmethod
+    def of(cls, row: ItemRow) -> "Item":
+        return cls(
+            id=global_id("Item", row.sku),
+            sku=row.sku,
+            name=row.name,
+            weight_grams=row.weight_grams,
+            tags=row.tags,
+            barcodes=row.barcodes,
+            image_url=row.image_url,
+        )
+
+    @edge(allow=EVERYBODY)
+    async def availability(
+        self, info: Info, channel: str = "web", near: GeoPointInput | None = None, within_km: float | None = None
+    ) -> Availability:
+        return (await availability_of(info, [self.sku], channel=channel, near=near, within_km=within_km))[0]
+
+
+async def availability_of(
+    info: Info, skus: Sequence[str], *, channel: str, near: GeoPointInput | None, within_km: float | None
+) -> list[Availability]:
+    """Return what the network can sell of each item, in the order asked for."""
+    snapshot = await info.context.network()
+    async with info.context.database.reading() as connection:
+        found = await availability(
+            connection, snapshot, skus, channel=channel, near=near.value() if near else None, within_km=within_km
+        )
+    return [Availability.of(each) for each in found]
+
+
+@strawberry.type(
+    description="available = onHand - reserved - safetyStock, never below 0. A count may find less than is reserved."
+)
+class StockLevel(Node):
+    row: strawberry.Private[StockRow]
+    sku: str
+    on_hand: int
+    reserved: int
+    safety_stock: int
+    available: int
+    incoming: int
+    damaged: int
+    version: int
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: StockRow) -> "StockLevel":
+        return cls(
+            id=global_id("StockLevel", row.sku, row.location_id),
+            row=row,
+            sku=row.sku,
+            on_hand=row.on_hand,
+            reserved=row.reserved,
+            safety_stock=row.safety_stock,
+            available=row.available,
+            incoming=row.incoming,
+            damaged=row.damaged,
+            version=row.version,
+            updated_at=row.updated_at,
+        )
+
+    @edge(allow=STAFF)
+    async def item(self, info: Info) -> Item:
+        row = await info.context.loaders.item.load(self.sku)
+        assert row is not None  # noqa: S101 - a foreign key holds it
+        return Item.of(row)
+
+    @edge(allow=STAFF)
+    async def location(self, info: Info) -> Location:
+        return await location_of(info, self.row.location_id)
+
+
+@strawberry.input(description="A row of an import of stock: what a count found.")
+class StockRowInput:
+    sku: str
+    location_code: str
+    on_hand: int
+    safety_stock: int | None = None
+
+    def value(self) -> inventory.StockRecord:
+        return inventory.StockRecord(**vars(self))
+
+
+@strawberry.input(description="A row of an import of items.")
+class ItemRowInput:
+    sku: str
+    name: str
+    weight_grams: int | None = None
+    tags: list[str] | None = None
+    barcodes: list[str] | None = None
+    image_url: str | None = None
+
+    def value(self) -> inventory.ItemRecord:
+        return inventory.ItemRecord(**vars(self))
+
+
+@strawberry.type(description="Why a row was not taken; row counts from 0, in the order sent.")
+class RowError:
+    row: int
+    message: str
+    code: ErrorCode
+    path: list[str] | None
+
+
+@strawberry.type(description="What an import did. Loading the same again changes nothing.")
+class ImportResult:
+    created: int
+    updated: int
+    unchanged: int
+    failed: list[RowError]
+
+    @classmethod
+    def of(cls, outcome: ImportOutcome) -> "ImportResult":
+        return cls(
+            created=outcome.created,
+            updated=outcome.updated,
+            unchanged=outcome.unchanged,
+            failed=[
+                RowError(row=each.row, message=each.message, code=each.code, path=list(each.path) or None)
+                for each in outcome.failed
+            ],
+        )
+
+
+StockResult: TypeAlias = Annotated[
+    StockLevel | NotFoundError | VersionConflictError | IdempotencyConflictError | InvalidInputError,
+    strawberry.union("StockResult"),
+]

@@ -1,0 +1,258 @@
+"""Orders."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import strawberry
+
+from domain import orders
+from domain.money import check_currency, to_minor
+from domain.options import CartLine
+from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort
+from domain.placement import NewOrder
+from domain.places import Address as AddressValue
+from domain.vocabulary import FulfillmentMethod, OrderStatus, Role, ServiceLevel
+from schema.context import Info
+from schema.errors import IdempotencyConflictError, InvalidInputError, OptionExpiredError
+from schema.inventory import Item
+from schema.network import Location, location_of
+from schema.options import NoFulfillmentOptionError, OutOfStockError
+from schema.paging import Node, global_id, uuid_of
+from schema.permission import EVERYBODY, STAFF, edge
+from schema.scalars import Address, AddressInput, Money
+
+if TYPE_CHECKING:
+    from schema.assignments import Assignment
+
+strawberry.enum(orders.OrderSort, description="What a list of orders is ordered by.")
+
+
+@strawberry.enum(description="Which end of a list comes first.")
+class Direction(StrEnum):
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+@strawberry.type(description="Who ordered.")
+class Customer:
+    name: str
+    email: str | None
+    phone: str | None
+
+
+@strawberry.type(description="What happened to an order, in a sentence.")
+class TimelineEntry:
+    at: datetime
+    kind: str
+    message: str
+    actor: str | None
+
+
+@strawberry.type(description="A wanted quantity of one item.")
+class OrderLine(Node):
+    sku: str
+    quantity: int
+    unit_price: Money
+    fulfilled: int
+    cancelled: int
+
+    @classmethod
+    def of(cls, row: OrderLineRow, currency: str) -> "OrderLine":
+        return cls(
+            id=global_id("OrderLine", row.id),
+            sku=row.sku,
+            quantity=row.quantity,
+            unit_price=Money.of(row.unit_price, currency),
+            fulfilled=row.fulfilled,
+            cancelled=row.cancelled,
+        )
+
+    @edge(allow=EVERYBODY)
+    async def item(self, info: Info) -> Item | None:
+        row = await info.context.loaders.item.load(self.sku)
+        return Item.of(row) if row else None
+
+
+@strawberry.type(description="What a shopper wants, and how far it has come.")
+class Order(Node):
+    row: strawberry.Private[OrderRow]
+    number: str
+    status: OrderStatus
+    channel: str
+    method: FulfillmentMethod
+    level: ServiceLevel | None
+    tags: list[str]
+    placed_at: datetime
+    updated_at: datetime
+    promised_earliest: datetime | None
+    promised_latest: datetime | None
+    shipping_price: Money
+    total: Money
+    version: int
+
+    @classmethod
+    def of(cls, row: OrderRow) -> "Order":
+        return cls(
+            id=global_id("Order", row.id),
+            row=row,
+            number=row.number,
+            status=OrderStatus(row.status),
+            channel=row.channel,
+            method=FulfillmentMethod(row.method),
+            level=ServiceLevel(row.level) if row.level else None,
+            tags=row.tags,
+            placed_at=row.placed_at,
+            updated_at=row.updated_at,
+            promised_earliest=row.promised_earliest,
+            promised_latest=row.promised_latest,
+            shipping_price=Money.of(row.shipping_price, row.currency),
+            total=Money.of(row.total, row.currency),
+            version=row.version,
+        )
+
+    @edge(
+        allow=EVERYBODY - {Role.STORE},
+        description="What the shopper shows at the counter; null for STORE viewers.",
+    )
+    async def pickup_code(self) -> str | None:
+        return self.row.pickup_code
+
+    @edge(allow=EVERYBODY)
+    async def customer(self) -> Customer:
+        return Customer(name=self.row.customer_name, email=self.row.customer_email, phone=self.row.customer_phone)
+
+    @edge(allow=EVERYBODY)
+    async def ship_to(self) -> Address | None:
+        return Address.of(AddressValue.from_json(self.row.ship_to)) if self.row.ship_to else None
+
+    @edge(allow=EVERYBODY)
+    async def pickup_location(self, info: Info) -> Location | None:
+        return await location_of(info, self.row.pickup_location_id) if self.row.pickup_location_id else None
+
+    @edge(allow=EVERYBODY)
+    async def lines(self, info: Info) -> list[OrderLine]:
+        rows = await info.context.loaders.order_lines.load(self.row.id)
+        return [OrderLine.of(row, self.row.currency) for row in rows]
+
+    @edge(allow=STAFF, hidden=list, description="A STORE viewer sees those of its own locations.")
+    async def assignments(self, info: Info) -> list[Annotated["Assignment", strawberry.lazy("schema.assignments")]]:
+        from schema.assignments import Assignment
+
+        viewer = info.context.viewer
+        rows = await info.context.loaders.assignments.load(self.row.id)
+        return [Assignment.of(row) for row in rows if viewer.works_at(row.location_id)]
+
+    @edge(allow=STAFF, hidden=list, description="Oldest first. A STORE viewer sees no other location's work.")
+    async def timeline(self, info: Info) -> list[TimelineEntry]:
+        viewer = info.context.viewer
+        rows = await info.context.loaders.timeline.load(self.row.id)
+        return [
+            TimelineEntry(at=row.at, kind=row.kind, message=row.message, actor=row.actor)
+            for row in rows
+            if row.location_id is None or viewer.works_at(row.location_id)
+        ]
+
+
+@strawberry.input(description="Which orders; what is left out narrows nothing. location: any of its work lies there.")
+class OrderWhere:
+    status: list[OrderStatus] | None = None
+    tags: list[str] | None = None
+    channel: list[str] | None = None
+    method: list[FulfillmentMethod] | None = None
+    location: strawberry.ID | None = None
+    sku: str | None = None
+    customer_email: str | None = None
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+
+    def value(self) -> OrderFilter:
+        return OrderFilter(
+            status=self.status,
+            tags=self.tags,
+            channel=self.channel,
+            method=self.method,
+            location_ids=[uuid_of(self.location, "Location")] if self.location else None,
+            sku=self.sku,
+            customer_email=self.customer_email,
+            placed_from=self.placed_from,
+            placed_to=self.placed_to,
+        )
+
+
+@strawberry.input(description="The order of a list of orders.")
+class OrderBy:
+    field: OrderSort = OrderSort.PLACED_AT
+    direction: Direction = Direction.DESC
+
+
+@strawberry.input(description="Who orders.")
+class CustomerInput:
+    name: str
+    email: str | None = None
+    phone: str | None = None
+
+
+@strawberry.input(description="A wanted quantity of one item, at its price.")
+class OrderLineInput:
+    sku: str
+    quantity: int
+    unit_price: Decimal
+
+
+@strawberry.input(description="An order: by the option that the shopper chose, or by a wish.")
+class PlaceOrderInput:
+    idempotency_key: str
+    number: str | None = strawberry.field(default=None, description="The shop's own number; made here when left out.")
+    channel: str = "web"
+    currency: str = "EUR"
+    customer: CustomerInput
+    tags: list[str] = strawberry.field(default_factory=list)
+    lines: list[OrderLineInput]
+    option_token: str | None = strawberry.field(
+        default=None, description="The option the shopper chose (an incomplete one places what it covers), or ..."
+    )
+    method: FulfillmentMethod | None = strawberry.field(
+        default=None, description="... the wish, and the network chooses."
+    )
+    level: ServiceLevel | None = None
+    ship_to: AddressInput | None = None
+    pickup_location_id: strawberry.ID | None = None
+
+    def value(self) -> NewOrder:
+        currency = check_currency(self.currency, path=("currency",))
+        return NewOrder(
+            idempotency_key=self.idempotency_key,
+            number=self.number,
+            channel=self.channel,
+            currency=currency,
+            customer_name=self.customer.name,
+            customer_email=self.customer.email,
+            customer_phone=self.customer.phone,
+            tags=tuple(self.tags),
+            lines=tuple(
+                CartLine(
+                    sku=line.sku,
+                    quantity=line.quantity,
+                    unit_price=to_minor(line.unit_price, currency, path=("lines", str(index), "unitPrice")),
+                )
+                for index, line in enumerate(self.lines)
+            ),
+            token=self.option_token,
+            method=self.method,
+            level=self.level,
+            ship_to=self.ship_to.value() if self.ship_to else None,
+            pickup_location_id=uuid_of(self.pickup_location_id, "Location") if self.pickup_location_id else None,
+        )
+
+
+PlaceOrderResult: TypeAlias = Annotated[
+    Order
+    | OutOfStockError
+    | NoFulfillmentOptionError
+    | OptionExpiredError
+    | IdempotencyConflictError
+    | InvalidInputError,
+    strawberry.union("PlaceOrderResult"),
+]

@@ -1,0 +1,20 @@
+"""Expected errors: raised in the domain, returned as members of a mutation's union."""
+
+from typing import Any
+
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import AsyncExtensionResolver
+
+from domain.errors import DomainError
+from schema.context import Info
+from schema.errors import shown
+
+
+class Typed(FieldExtension):
+    """Answers with the typed error where the domain raised the fact."""
+
+    async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401
+        try:
+            return await next_(source, info, **kwargs)
+        except DomainError as error:
+            return shown(error)

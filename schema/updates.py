@@ -1,0 +1,41 @@
+"""What subscriptions bring."""
+
+from datetime import datetime
+
+import strawberry
+
+from domain.vocabulary import AssignmentStatus, OrderStatus, UpdateKind
+from schema.assignments import Assignment
+from schema.inventory import StockLevel
+from schema.network import Location
+from schema.orders import Order
+from schema.scalars import Cursor
+
+
+@strawberry.interface(description="Something that happened. Subscribe again with its cursor and nothing is missed.")
+class Update:
+    cursor: Cursor
+    at: datetime
+    kind: UpdateKind
+
+
+@strawberry.type(description="status is the one this update brought; order is as it stands when it is read.")
+class OrderUpdate(Update):
+    status: OrderStatus
+    order: Order
+
+
+@strawberry.type(description="status is the one this update brought; assignment is as it stands when it is read.")
+class AssignmentUpdate(Update):
+    status: AssignmentStatus
+    assignment: Assignment
+
+
+@strawberry.type(description="The quantities this update brought; level is as it stands when it is read.")
+class StockUpdate(Update):
+    sku: str
+    location: Location
+    level: StockLevel
+    on_hand: int
+    reserved: int
+    available: int

@@ -1,0 +1,36 @@
+"""The words of the domain, as enums of the contract. Whoever uses one in a field imports it after this."""
+
+import strawberry
+
+from domain import vocabulary
+
+strawberry.enum(vocabulary.ErrorCode, description="What kind of error it is, for a program.")
+strawberry.enum(vocabulary.LocationKind, description="What a location is.")
+strawberry.enum(
+    vocabulary.LocationStatus,
+    description="ACTIVE takes work; SUSPENDED finishes what it has and takes none; CLOSED does neither.",
+)
+strawberry.enum(vocabulary.LocationService, description="What a location does for shoppers.")
+strawberry.enum(vocabulary.ServiceLevel, description="How fast a delivery is promised to be.")
+strawberry.enum(vocabulary.MovementReason, description="Why a quantity changed.")
+strawberry.enum(vocabulary.FulfillmentMethod, description="How the goods reach the shopper.")
+strawberry.enum(vocabulary.UnavailabilityCode, description="Why a method, a level or a line has no option.")
+strawberry.enum(
+    vocabulary.OrderStatus,
+    description="RECEIVED -> ROUTED -> IN_FULFILLMENT -> PARTIALLY_FULFILLED -> FULFILLED -> COMPLETED. "
+    "UNROUTABLE: no location can fulfil it now. FULFILLED: everything left its location. "
+    "COMPLETED: the shopper has everything.",
+)
+strawberry.enum(
+    vocabulary.AssignmentStatus,
+    description="OFFERED -> ACCEPTED -> PICKING -> PACKED -> HANDED_OVER (delivery), or PACKED -> READY_FOR_PICKUP -> "
+    "COLLECTED (pickup). OFFERED, ACCEPTED or PICKING -> REJECTED: its lines are routed anew.",
+)
+strawberry.enum(vocabulary.AssignmentAction, description="What a location may do with its share of an order.")
+strawberry.enum(vocabulary.RejectReason, description="Why a location does not do its share.")
+strawberry.enum(vocabulary.UpdateKind, description="What happened.")
+strawberry.enum(
+    vocabulary.Role,
+    description="STOREFRONT: options, availability, placing, an order by its id. STORE: its own locations' work and "
+    "stock. OPERATIONS: everything but settings. ADMIN: everything.",
+)
