@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format bench image lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -40,6 +40,9 @@ format: setup ## Rewrite the sources in the project's style
 
 bench: setup ## Run every benchmark, one after the other
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark" && $(BIN)/python "$$benchmark" $(ARGS) || exit 1; done
+
+image: setup ## Try the Dockerfile's steps in an empty folder, where there is no container engine
+	@$(BIN)/python .ci/image
 
 lock: ## Resolve the dependencies anew into requirements.lock (needs uv; ARGS=--upgrade)
 	@$(UV) pip compile pyproject.toml --quiet $(ARGS) --universal --python-version 3.11 --all-extras --generate-hashes \
