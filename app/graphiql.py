@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 STATIC = Path(__file__).parent / "static"
 PAGE = STATIC / "graphiql.html"
+FOLDER = "graphiql-5.4.0"
 
 HEADERS = {
     "Cache-Control": "no-cache",
@@ -49,4 +50,4 @@ class _Assets(StaticFiles):
 
 def assets() -> Mount:
     """Return the route of the page's files."""
-    return Mount("/static", _Assets(directory=STATIC), name="static")
+    return Mount(f"/static/{FOLDER}", _Assets(directory=STATIC / FOLDER), name="static")

@@ -1,6 +1,7 @@
 """GraphQL over HTTP: what is asked, in which form, and what is answered with which status."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -384,8 +385,21 @@ async def test_the_files_of_the_page_are_kept_for_long(client: httpx.AsyncClient
     assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
+async def test_every_file_that_the_page_names_is_there(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/graphql", headers={"Accept": "text/html"})).text
+    named = re.findall(r'(?:src|href)="(static/[^"]+)"', page)
+    assert len(named) == 2
+    for path in named:
+        assert (await client.get(f"/{path}")).status_code == 200
+
+
 async def test_the_page_gives_no_file_of_another_folder(client: httpx.AsyncClient) -> None:
-    for path in ("/static/../main.py", "/static/%2e%2e/main.py", "/static/missing.js", "/static/"):
+    for path in (
+        "/static/graphiql-5.4.0/../README.md",
+        "/static/graphiql-5.4.0/%2e%2e/README.md",
+        "/static/graphiql-5.4.0/missing.js",
+        "/static/",
+    ):
         response = await client.get(path)
         assert response.status_code == 404
         assert "immutable" not in response.headers.get("cache-control", "")
