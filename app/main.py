@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
+import asyncpg.exceptions
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -180,7 +180,7 @@ async def _answers(database: Database) -> bool:
     try:
         async with asyncio.timeout(READY_SECONDS), database.reading() as connection:
             return bool(await connection.fetchval("SELECT true"))
-    except (*OUTAGES, asyncpg.PostgresError):
+    except (*OUTAGES, asyncpg.exceptions.PostgresError):
         return False
 
 

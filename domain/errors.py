@@ -1,12 +1,16 @@
 """Facts that stop a piece of work. Each carries its data; the contract shows each as `<Name>Error`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from domain.planning.problem import Missing, Unavailable
 from domain.vocabulary import ErrorCode
+
+if TYPE_CHECKING:
+    from domain.planning.problem import Missing, Unavailable
 
 
 @dataclass(kw_only=True)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from domain import feed
 from domain.errors import NotFound
 from domain.paging import Listing
+from domain.places import AddressJson
 from domain.transaction import Connection, Row
 from domain.vocabulary import AssignmentStatus, FulfillmentMethod, OrderStatus, UpdateKind
 
@@ -35,7 +35,7 @@ class OrderRow(Row):
     customer_name: str
     customer_email: str | None
     customer_phone: str | None
-    ship_to: dict[str, Any] | None
+    ship_to: AddressJson | None
     pickup_location_id: UUID | None
     pickup_code: str | None
     currency: str

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain import feed, inventory, orders
 from domain.errors import OutOfStock
@@ -147,7 +148,7 @@ async def reroute(
         ]
         try:
             async with connection.transaction():
-                await inventory.move(connection, [*movements, *reservations], now=now)
+                await inventory.move(connection, [*movements, *reservations], now=now, within_available=True)
         except OutOfStock:
             continue  # somebody was faster, and the next plan sees what is left
         break
@@ -227,7 +228,7 @@ async def _parcels(
 
 async def _blocked(
     connection: Connection, snapshot: Snapshot, order: OrderRow, skus: Sequence[str]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+) -> NDArray[np.bool_]:
     blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
     failed = await connection.fetch(
         """
@@ -238,6 +239,5 @@ async def _blocked(
         skus,
     )
     for row in failed:
-        code = snapshot.locations[row["location_id"]].code
-        blocked[snapshot.planner.position_by_code[code], skus.index(row["sku"])] = True
+        blocked[snapshot.site_by_id[row["location_id"]], skus.index(row["sku"])] = True
     return blocked

@@ -19,7 +19,7 @@ from schema.errors import (
 from schema.inventory import Item
 from schema.network import CarrierService, Location, location_of
 from schema.orders import Direction, Order
-from schema.paging import Node, global_id, uuid_of
+from schema.paging import Node, global_id, node_of, uuid_of
 from schema.permission import STAFF, edge
 
 strawberry.enum(assignments.AssignmentSort, description="What a list of assignments is ordered by.")
@@ -97,6 +97,9 @@ class Assignment(Node):
     async def carrier_service(self, info: Info) -> CarrierService | None:
         code = self.row.carrier_service_code
         return CarrierService.of((await info.context.network()).services[code]) if code else None
+
+
+node_of.register(AssignmentRow, Assignment.of)
 
 
 @strawberry.input(description="Which assignments; what is left out narrows nothing.")

@@ -19,7 +19,7 @@ from schema.errors import (
     VersionConflictError,
 )
 from schema.network import Location, location_of
-from schema.paging import Node, global_id
+from schema.paging import Node, global_id, node_of
 from schema.permission import EVERYBODY, STAFF, edge
 from schema.scalars import GeoPointInput
 
@@ -137,6 +137,9 @@ class StockLevel(Node):
     @edge(allow=STAFF)
     async def location(self, info: Info) -> Location:
         return await location_of(info, self.row.location_id)
+
+
+node_of.register(StockRow, StockLevel.of)
 
 
 @strawberry.input(description="A row of an import of stock: what a count found.")

@@ -1,6 +1,5 @@
 """Locations and carrier services."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -11,11 +10,12 @@ from domain import assignments as work
 from domain import inventory, network
 from domain.change import UNSET, Unset
 from domain.network import CarrierServiceChange, CarrierServiceRow, LocationChange, LocationRecord, LocationRow
+from domain.paging import Page
 from domain.places import Address as AddressValue
 from domain.vocabulary import AssignmentStatus, LocationKind, LocationService, LocationStatus, ServiceLevel
 from schema.context import Info
 from schema.errors import InvalidInputError, NotFoundError, VersionConflictError
-from schema.paging import Connection, Node, Page, Paged, connect, global_id, no_rows
+from schema.paging import Connection, Node, Paged, connect, global_id, no_rows, node_of
 from schema.permission import EVERYBODY, STAFF, edge
 from schema.scalars import Address, AddressInput, GeoPoint, GeoPointInput, optional
 
@@ -145,23 +145,19 @@ class Location(Node):
     async def stock_levels(
         self, info: Info, page: Page, skus: list[str] | None = None
     ) -> Connection[Annotated["StockLevel", strawberry.lazy("schema.inventory")]]:
-        from schema.inventory import StockLevel
-
         if not info.context.viewer.works_at(self.row.id):
             return no_rows()
         listing = inventory.stock_listing(skus=skus, location_ids=[self.row.id])
-        return await connect(info.context.database, listing, page, StockLevel.of)
+        return await connect(info.context.database, listing, page, node_of)
 
     @edge(allow=STAFF, hidden=no_rows, paged=Paged())
     async def assignments(
         self, info: Info, page: Page, status: list[AssignmentStatus] | None = None
     ) -> Connection[Annotated["Assignment", strawberry.lazy("schema.assignments")]]:
-        from schema.assignments import Assignment
-
         if not info.context.viewer.works_at(self.row.id):
             return no_rows()
         listing = work.listing(work.AssignmentFilter(location_ids=[self.row.id], status=status))
-        return await connect(info.context.database, listing, page, Assignment.of)
+        return await connect(info.context.database, listing, page, node_of)
 
 
 async def location_of(info: Info, location_id: Any) -> Location:  # noqa: ANN401 - the UUID of a row
@@ -322,8 +318,3 @@ LocationResult: TypeAlias = Annotated[
 CarrierServiceResult: TypeAlias = Annotated[
     CarrierService | VersionConflictError | InvalidInputError, strawberry.union("CarrierServiceResult")
 ]
-
-
-def locations_of(rows: Sequence[LocationRow]) -> list[Location]:
-    """Return locations as the contract shows them."""
-    return [Location.of(row) for row in rows]

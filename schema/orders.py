@@ -19,7 +19,7 @@ from schema.errors import IdempotencyConflictError, InvalidInputError, OptionExp
 from schema.inventory import Item
 from schema.network import Location, location_of
 from schema.options import NoFulfillmentOptionError, OutOfStockError
-from schema.paging import Node, global_id, uuid_of
+from schema.paging import Node, global_id, node_of, uuid_of
 from schema.permission import EVERYBODY, STAFF, edge
 from schema.scalars import Address, AddressInput, Money
 
@@ -138,11 +138,9 @@ class Order(Node):
 
     @edge(allow=STAFF, hidden=list, description="A STORE viewer sees those of its own locations.")
     async def assignments(self, info: Info) -> list[Annotated["Assignment", strawberry.lazy("schema.assignments")]]:
-        from schema.assignments import Assignment
-
         viewer = info.context.viewer
         rows = await info.context.loaders.assignments.load(self.row.id)
-        return [Assignment.of(row) for row in rows if viewer.works_at(row.location_id)]
+        return [node_of(row) for row in rows if viewer.works_at(row.location_id)]
 
     @edge(allow=STAFF, hidden=list, description="Oldest first. A STORE viewer sees no other location's work.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
+from functools import singledispatch
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -94,6 +95,16 @@ class Connection(Generic[T]):
         )
 
 
+@singledispatch
+def node_of(row: Row) -> Any:  # noqa: ANN401 - each type's module registers its own
+    """Return a row as the type of the contract that shows it.
+
+    So an edge may lead to a type whose module comes later, without importing it.
+    """
+    message = f"Nothing shows a {type(row).__name__}."
+    raise TypeError(message)
+
+
 async def _none() -> int:
     return 0
 
@@ -119,7 +130,7 @@ class Paged(FieldExtension):
     """Gives a field first, after, last and before, and its resolver one `page`."""
 
     def apply(self, field: StrawberryField) -> None:
-        names: Sequence[tuple[str, object]] = (("first", int), ("after", str), ("last", int), ("before", str))
+        names: Sequence[tuple[str, type]] = (("first", int), ("after", str), ("last", int), ("before", str))
         own = [argument for argument in field.arguments if argument.python_name != "page"]
         field.arguments = [
             StrawberryArgument(

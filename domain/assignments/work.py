@@ -220,7 +220,7 @@ class Desk:
         if not newly:
             return
         levels = await inventory.lock(self.connection, [(sku, row.location_id) for sku in newly])
-        on_hand = {level.sku: level.on_hand for level in levels}
+        on_hand = {sku: level.on_hand for (sku, _), level in levels.items()}
         lost = []
         for sku, (line, short) in newly.items():
             searched = line.short_reason in {RejectReason.OUT_OF_STOCK, RejectReason.DAMAGED}
@@ -274,7 +274,7 @@ class Desk:
         """Let what was picked leave the location, on the shelf, in the ledger and on the order's lines."""
         picked = [line for line in await lines_of(self.connection, [row.id]) if line.picked]
         levels = await inventory.lock(self.connection, [(line.sku, row.location_id) for line in picked])
-        on_hand = {level.sku: level.on_hand for level in levels}
+        on_hand = {sku: level.on_hand for (sku, _), level in levels.items()}
         found = [
             self._movement(row, line, MovementReason.ADJUSTED, on_hand=line.picked - on_hand[line.sku])
             for line in picked

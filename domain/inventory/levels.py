@@ -39,7 +39,7 @@ async def move(
         deltas[key] = on_hand + movement.on_hand_delta, reserved + movement.reserved_delta
     if not deltas:
         return []
-    levels = await _lock(connection, list(deltas))
+    levels = await lock(connection, list(deltas))
     missing = [
         Missing(sku=key[0], quantity=short)
         for key, delta in sorted(deltas.items())
@@ -56,10 +56,12 @@ async def move(
     return changed
 
 
-async def _lock(connection: Connection, keys: Sequence[Key]) -> Mapping[Key, StockRow]:
+async def lock(connection: Connection, keys: Sequence[Key]) -> Mapping[Key, StockRow]:
+    """Lock levels until the transaction ends, in the one order that everybody locks in; return those that exist."""
     rows = await connection.fetch(
         """
-        SELECT s.* FROM stock s JOIN unnest($1::text[], $2::uuid[]) AS k(sku, location_id) USING (sku, location_id)
+        SELECT s.*, greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available
+          FROM stock s JOIN unnest($1::text[], $2::uuid[]) AS k(sku, location_id) USING (sku, location_id)
          ORDER BY s.sku COLLATE "C", s.location_id FOR UPDATE OF s
         """,
         [sku for sku, _ in keys],

@@ -69,9 +69,10 @@ async def enter(connection: Connection, movements: Iterable[Movement], *, now: d
         }
         for movement in movements
     ]
-    await connection.execute(
-        "INSERT INTO stock_movement SELECT * FROM jsonb_populate_recordset(NULL::stock_movement, $1)", rows
-    )
+    if rows:
+        await connection.execute(
+            "INSERT INTO stock_movement SELECT * FROM jsonb_populate_recordset(NULL::stock_movement, $1)", rows
+        )
 
 
 async def tell(connection: Connection, levels: Iterable[StockRow], *, now: datetime) -> None:

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-import numpy as np
 import orjson
 
 from domain import feed, inventory, orders, places, routing
@@ -240,20 +240,18 @@ async def _problem(
     connection: Connection, snapshot: Snapshot, wanted: _Wanted, lost: set[tuple[str, UUID]], *, now: datetime
 ) -> Problem:
     skus = [line.sku for line in wanted.lines]
-    blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
+    available = await inventory.available(connection, skus, snapshot, wanted.order.channel)
     for sku, location_id in lost:
-        code = snapshot.locations[location_id].code
-        blocked[snapshot.planner.position_by_code[code], skus.index(sku)] = True
+        available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
     order, promise = wanted.order, wanted.promise
     return Problem(
         network=snapshot.planner,
         lines=[Line(sku=line.sku, quantity=line.quantity, grams=wanted.grams[line.sku]) for line in wanted.lines],
-        available=await inventory.available(connection, skus, snapshot, order.channel),
+        available=available,
         now=now,
         currency=order.currency,
         country=order.ship_to.country if order.ship_to else None,
         destination=wanted.target,
-        blocked=blocked,
         levels=wanted.levels,
         pickup_codes=(wanted.pickup_code,) if wanted.pickup_code else None,
         cart_value=cart_value(wanted.lines),
@@ -292,42 +290,61 @@ def _refusal(wanted: _Wanted, plan: Plan | None, unavailable: Sequence[Unavailab
 def _rows(snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, *, actor: str, now: datetime) -> Rows:
     """Return the rows that placing this plan writes."""
     order = wanted.order
-    lines = [
-        {"id": new_id(now), "order_id": order_id, "position": n, "sku": line.sku, "quantity": line.quantity,
-         "unit_price": line.unit_price or 0}
-        for n, line in enumerate(wanted.lines)
-    ]  # fmt: skip
-    work = routing.offers(
-        snapshot,
-        plan.parcels,
-        routing.Offered(order_id=order_id, method=plan.method, channel=order.channel),
-        {line.sku: id_["id"] for line, id_ in zip(wanted.lines, lines, strict=True)},
-        now=now,
-    )
-    row = {
-        "id": order_id, "number": order.number, "status": OrderStatus.ROUTED, "channel": order.channel,
-        "method": plan.method, "level": plan.level, "tags": order.tags, "placed_at": now, "updated_at": now,
-        "promised_earliest": plan.earliest, "promised_latest": plan.latest, "customer_name": order.customer_name,
-        "customer_email": order.customer_email, "customer_phone": order.customer_phone,
-        "ship_to": replace(order.ship_to, position=wanted.target).as_json() if order.ship_to else None,
-        "pickup_location_id": snapshot.id_by_code[plan.pickup_code] if plan.pickup_code else None,
-        "pickup_code": f"{secrets.randbelow(10**6):06d}" if plan.pickup_code else None,
-        "currency": order.currency, "shipping_price": plan.price,
-        "total": plan.price + (cart_value(wanted.lines) or 0), "version": 1,
-    }  # fmt: skip
+    line_ids = {line.sku: new_id(now) for line in wanted.lines}
+    offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel)
+    work = routing.offers(snapshot, plan.parcels, offered, line_ids, now=now)
     steps = (
         orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}."),
         orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=work.sentence),
     )
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
-    tables = {
+    facts = [*(orders.fact(told, step, now=now) for step in steps), *work.facts]
+    lines = [
+        {
+            "id": line_ids[line.sku],
+            "order_id": order_id,
+            "position": position,
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "unit_price": line.unit_price or 0,
+        }
+        for position, line in enumerate(wanted.lines)
+    ]
+    tables: dict[str, list[dict[str, Any]]] = {
         "keys": [{"key": order.idempotency_key, "hash": order.digest().hex(), "order_id": order_id}],
-        "orders": [row],
+        "orders": [_order_row(snapshot, wanted, plan, order_id, now=now)],
         "lines": lines,
         "assignments": work.assignments,
         "assignmentLines": work.lines,
         "wants": work.wants,
         "entries": [orders.entry(told, step, actor=actor, now=now) for step in steps],
-        "facts": [feed.as_row(fact) for fact in (*(orders.fact(told, step, now=now) for step in steps), *work.facts)],
+        "facts": [feed.as_row(fact) for fact in facts],
     }
     return Rows(order_id=order_id, key=order.idempotency_key, at=now, tables=tables)
+
+
+def _order_row(snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, *, now: datetime) -> dict[str, Any]:
+    order, pickup = wanted.order, plan.pickup_code
+    return {
+        "id": order_id,
+        "number": order.number,
+        "status": OrderStatus.ROUTED,
+        "channel": order.channel,
+        "method": plan.method,
+        "level": plan.level,
+        "tags": order.tags,
+        "placed_at": now,
+        "updated_at": now,
+        "promised_earliest": plan.earliest,
+        "promised_latest": plan.latest,
+        "customer_name": order.customer_name,
+        "customer_email": order.customer_email,
+        "customer_phone": order.customer_phone,
+        "ship_to": replace(order.ship_to, position=wanted.target).as_json() if order.ship_to else None,
+        "pickup_location_id": snapshot.id_by_code[pickup] if pickup else None,
+        "pickup_code": f"{secrets.randbelow(10**6):06d}" if pickup else None,
+        "currency": order.currency,
+        "shipping_price": plan.price,
+        "total": plan.price + (cart_value(wanted.lines) or 0),
+        "version": 1,
+    }
