@@ -10,6 +10,7 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -194,9 +195,9 @@ class _Cluster:
             time.sleep(0.1)
             told = self.start(deadline)
         if told:
-            lines = told.strip().splitlines()
-            reason = next((line for line in lines if "FATAL" in line), lines[-1])
-            raise PostgresUnavailableError(f"Postgres did not start: {reason} (more in {self.home / 'log'})")
+            fatal = re.search(r"FATAL:\s+(.*)(?:\n.*DETAIL:\s+(.*))?", told)
+            reason = "; ".join(filter(None, fatal.groups())) if fatal else told.strip().splitlines()[-1]
+            raise PostgresUnavailableError(f"Postgres did not start: {reason} (its log: {self.home / 'log'})")
 
     def running(self) -> bool:
         """Tell whether the server accepts connections, after waiting for one that is just starting or stopping."""
