@@ -4,10 +4,10 @@ import os
 import secrets
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CROSSDOCK_"
@@ -92,9 +92,6 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=256, description="How many processes serve.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console or json.")
-    pool_min_size: int = Field(
-        default=2, ge=0, le=1000, description="Connections to Postgres that each process keeps open."
-    )
     pool_max_size: int = Field(
         default=10, ge=1, le=1000, description="Connections to Postgres that each process opens at most."
     )
@@ -108,12 +105,6 @@ class Settings(BaseSettings):
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
     )
     ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
-
-    @model_validator(mode="after")
-    def _pool_sizes_agree(self) -> Self:
-        if self.pool_min_size > self.pool_max_size:
-            raise ValueError("CROSSDOCK_POOL_MIN_SIZE is larger than CROSSDOCK_POOL_MAX_SIZE")
-        return self
 
     def signing_secret(self) -> str:
         """Return what signs tokens: the setting, or the one kept 0600 in the data directory, made when missing.

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_mock_engine
 
 from app import database
+from app.settings import Settings
 from domain import migrations
 from domain.tables import metadata
 
@@ -95,6 +96,13 @@ def test_what_is_allowed_to_be_longer_still_is() -> None:
 
 def test_every_file_is_named_after_what_it_holds() -> None:
     assert [name(path) for path in sources() if VAGUE_NAMES & {path.stem, path.parent.name}] == []
+
+
+def test_every_setting_is_described_and_has_an_effect() -> None:
+    used = "".join(path.read_text() for path in sources() if path.name != "settings.py")
+    for setting, field in Settings.model_fields.items():
+        assert field.description, setting
+        assert f".{setting}" in used or setting == "secret", f"nobody reads {setting}"
 
 
 def test_the_lock_file_holds_a_hash_for_each_package_and_no_address() -> None:
