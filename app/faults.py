@@ -5,6 +5,8 @@ import secrets
 import asyncpg
 import structlog
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from domain.errors import DomainError, InvalidInput
 from domain.feed import CursorExpired
@@ -20,21 +22,18 @@ OUTAGES = (
 )
 """What asyncpg raises while Postgres is away, starting, stopping or full. TimeoutError is an OSError."""
 
+NOTHING_TO_RUN = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+"""What Strawberry raises where a request names no operation, or none that may run here."""
+
 
 def present(error: GraphQLError | Exception, *, operation: str | None = None) -> GraphQLError:
     """Return the error to show. It carries `extensions.code`, and nothing of our insides."""
     if not isinstance(error, GraphQLError):
         error = GraphQLError(str(error), original_error=error)
     cause = error.original_error
-    if isinstance(cause, DomainError):
-        code = cause.reason if isinstance(cause, InvalidInput) else cause.code
-        return _shown(error, cause.message, {"code": code.value, "path": list(cause.path)})
-    if isinstance(cause, CursorExpired):
-        message = "The updates after this cursor are gone: read the state anew, and follow from its cursor."
-        return _shown(error, message, {"code": "CURSOR_EXPIRED"})
-    if isinstance(cause, OUTAGES):
-        log.warning("database_unavailable", operation=operation, error=str(cause) or type(cause).__name__)
-        return _shown(error, "The database does not answer. Try again.", {"code": "UNAVAILABLE"})
+    told = _told(cause)
+    if told is not None:
+        return _shown(error, *told)
     if "code" in (error.extensions or {}):
         return error
     if _is_callers(error):
@@ -42,6 +41,22 @@ def present(error: GraphQLError | Exception, *, operation: str | None = None) ->
     reference = secrets.token_hex(5)
     log.error("operation_failed", reference=reference, operation=operation, path=error.path, exc_info=cause or error)
     return _shown(error, f"Internal error, reference {reference}", {"code": "INTERNAL", "reference": reference})
+
+
+def _told(cause: Exception | None) -> tuple[str, dict[str, object]] | None:
+    """Return the message and the extensions for a cause that callers can understand."""
+    if isinstance(cause, DomainError):
+        code = cause.reason if isinstance(cause, InvalidInput) else cause.code
+        return cause.message, {"code": code.value, "path": list(cause.path)}
+    if isinstance(cause, CursorExpired):
+        message = "The updates after this cursor are gone: read the state anew, and follow from its cursor."
+        return message, {"code": "CURSOR_EXPIRED"}
+    if isinstance(cause, NOTHING_TO_RUN):
+        return "The request names no operation that can run here.", {"code": "INVALID_INPUT"}
+    if isinstance(cause, OUTAGES):
+        log.warning("database_unavailable", error=str(cause) or type(cause).__name__)
+        return "The database does not answer. Try again.", {"code": "UNAVAILABLE"}
+    return None
 
 
 def _is_callers(error: GraphQLError) -> bool:

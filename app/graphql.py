@@ -24,6 +24,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from strawberry.types.unset import UnsetType
 
 from app import graphiql
 from app.auth import Unauthorized, bearer
@@ -188,7 +189,7 @@ class GraphQLView(GraphQL[object, None]):
 
         return limited
 
-    async def on_ws_connect(self, context: object) -> None:
+    async def on_ws_connect(self, context: object) -> UnsetType:
         """Take the caller's token from connection_init; a wrong one closes the socket, 4403."""
         assert isinstance(context, Session)  # noqa: S101 - what __call__ gave
         payload = context.connection_params
@@ -198,6 +199,7 @@ class GraphQLView(GraphQL[object, None]):
             context.viewer = self.authenticate(bearer(header))
         except Unauthorized as error:
             raise ConnectionRejectionError from error
+        return UnsetType()
 
     def decode_json(self, data: str | bytes) -> object:
         """Return what the JSON says."""
