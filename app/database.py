@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Iterator
 
 import asyncpg
@@ -32,7 +33,9 @@ def postgres(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    from app import embedded  # not to be imported on Windows, where it cannot run
+    if sys.platform == "win32":
+        raise SetupError("set DATABASE_URL: the embedded Postgres runs on Linux and macOS")
+    from app import embedded
 
     with embedded.server(settings.data_dir) as dsn:
         yield dsn

@@ -5,6 +5,8 @@ import re
 import sys
 
 import structlog
+from structlog.dev import plain_traceback
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.settings import LogFormat, Settings
@@ -12,6 +14,8 @@ from app.settings import LogFormat, Settings
 SECRET_KEYS = frozenset({"authorization", "database_url", "dsn", "password", "secret", "token"})
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
 _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+_PLAIN = ExceptionDictTransformer(show_locals=False)
+"""Locals hold tokens and shoppers: no traceback shows them."""
 QUIET = ("alembic", "asyncio", "uvicorn", "websockets")  # worth hearing when they warn
 
 
@@ -36,13 +40,13 @@ def configure(settings: Settings) -> None:
     )
     machine = settings.log_format is LogFormat.JSON
     rendering: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_PLAIN), structlog.processors.JSONRenderer()]
         if machine
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, without_secrets, *rendering],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secrets, *rendering, _masked],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
@@ -52,12 +56,10 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask the values of secret keys, and tokens and passwords within any text."""
-    return {key: "***" if key.lower() in SECRET_KEYS else _masked(value) for key, value in event.items()}
+def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: "***" if key.lower() in SECRET_KEYS else value for key, value in event.items()}
 
 
-def _masked(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return _TOKEN.sub("***", _PASSWORD.sub(r"\1:***", value))
+def _masked(_logger: WrappedLogger, _method: str, line: str) -> str:
+    """Mask tokens, and the passwords of URLs, wherever they stand: tracebacks hold them too."""
+    return _TOKEN.sub("***", _PASSWORD.sub(r"\1:***", line))
