@@ -145,10 +145,9 @@ def token(
 
 def main() -> None:
     """Run the command line: an expected failure is one line on the standard error, never a traceback."""
-    for name in ("SIGTERM", "SIGHUP"):  # one way to stop: what is open is closed on the way out
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # one way to stop: what is open is closed on the way out
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         cli(prog_name="crossdock")
     except SetupError as error:

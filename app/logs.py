@@ -44,9 +44,9 @@ def configure(settings: Settings) -> None:
         if machine
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
+    formatter = _MaskingFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secrets, *rendering, _masked],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secret_keys, *rendering],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
@@ -56,10 +56,13 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _without_secret_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {key: "***" if key.lower() in SECRET_KEYS else value for key, value in event.items()}
 
 
-def _masked(_logger: WrappedLogger, _method: str, line: str) -> str:
+class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
     """Mask tokens, and the passwords of URLs, wherever they stand: tracebacks hold them too."""
-    return _TOKEN.sub("***", _PASSWORD.sub(r"\1:***", line))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without them."""
+        return _TOKEN.sub("***", _PASSWORD.sub(r"\1:***", super().format(record)))
