@@ -230,8 +230,9 @@ async def note(connection: Connection, entries: Sequence[dict[str, object]]) -> 
         """
         INSERT INTO timeline (order_id, at, kind, message, actor, location_id)
         SELECT e.order_id, e.at, e.kind, e.message, e.actor, e.location_id
-          FROM jsonb_to_recordset($1::jsonb) WITH ORDINALITY
-               AS e(order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid, n bigint)
+          FROM ROWS FROM (jsonb_to_recordset($1::jsonb)
+               AS (order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid))
+               WITH ORDINALITY AS e(order_id, at, kind, message, actor, location_id, n)
          ORDER BY e.n
         """,
         entries,

@@ -308,14 +308,14 @@ class Desk:
         """Write a status, tell it to the feed and, where it is a new one, to the order's timeline."""
         updated: AssignmentRow = await self.connection.fetchrow(
             """
-            UPDATE assignment SET status = $2, reject_reason = coalesce($3, reject_reason), version = version + 1,
-                   assignee = CASE WHEN $2 = 'ACCEPTED' THEN $4 ELSE assignee END
+            UPDATE assignment SET status = $2, reject_reason = coalesce($3, reject_reason),
+                   assignee = coalesce($4, assignee), version = version + 1
              WHERE id = $1 RETURNING *
             """,
             row.id,
             status,
             reason,
-            self.viewer.name,
+            self.viewer.name if status is AssignmentStatus.ACCEPTED else None,
             record_class=AssignmentRow,
         )
         await feed.record(

@@ -105,8 +105,9 @@ BEGIN
 
     INSERT INTO timeline (order_id, at, kind, message, actor, location_id)
     SELECT e.order_id, e.at, e.kind, e.message, e.actor, e.location_id
-      FROM jsonb_to_recordset(batch -> 'entries') WITH ORDINALITY
-           AS e(order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid, n bigint)
+      FROM ROWS FROM (jsonb_to_recordset(batch -> 'entries')
+           AS (order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid)) WITH ORDINALITY
+           AS e(order_id, at, kind, message, actor, location_id, n)
      WHERE e.order_id = ANY (placed)
      ORDER BY e.n;
 
@@ -117,8 +118,9 @@ BEGIN
 
     INSERT INTO feed (epoch, kind, keys, payload, at)
     SELECT e.epoch, f.kind, f.keys, f.payload, f.at
-      FROM jsonb_to_recordset(batch -> 'facts') WITH ORDINALITY
-           AS f(kind text, keys jsonb, payload jsonb, at timestamptz, n bigint), feed_epoch e
+      FROM ROWS FROM (jsonb_to_recordset(batch -> 'facts')
+           AS (kind text, keys jsonb, payload jsonb, at timestamptz)) WITH ORDINALITY
+           AS f(kind, keys, payload, at, n), feed_epoch e
      WHERE (f.keys ->> 'order')::uuid = ANY (placed)
      ORDER BY f.n;
 
