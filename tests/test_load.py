@@ -168,7 +168,7 @@ def test_every_bad_row_is_named_with_its_line_and_the_good_ones_are_taken(dsn: s
         for line in told.stderr.splitlines()
         if f"{path}:" in line
     }
-    assert set(bad) - {""} == {"5", "6", "7", "8", "9", "10"}
+    assert {line for line in bad if line.isdigit()} == {"5", "6", "7", "8", "9", "10"}
     assert "weight_grams" in bad["5"]
     assert "sku" in bad["6"]
     assert "2 cells; the columns are 5" in bad["7"]
