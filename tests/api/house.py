@@ -108,8 +108,10 @@ class House:
     async def do(self, name: str, id: str, /, *locations: str, arguments: str = "", role: Role = Role.STORE) -> Any:  # noqa: A002
         """Take a step with an assignment; STORE acts as the store of `locations`."""
         fields = "id number status version allowedActions rejectReason lines { id sku quantity picked short }"
-        query = f"""mutation ($id: ID!) {{ {name}(id: $id {arguments}) {{ __typename ... on Assignment {{ {fields} }} {ERROR}
-            ... on ActionNotAllowedError {{ found: status allowed: allowedActions }} ... on VersionConflictError {{ currentVersion }}
+        query = f"""mutation ($id: ID!) {{ {name}(id: $id {arguments}) {{
+            __typename ... on Assignment {{ {fields} }} {ERROR}
+            ... on ActionNotAllowedError {{ found: status allowed: allowedActions }}
+            ... on VersionConflictError {{ currentVersion }}
             ... on InvalidPickupCodeError {{ attemptsLeft lockedUntil }} }} }}"""
         return await self.ask(role, query, *locations, id=id)
 

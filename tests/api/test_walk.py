@@ -10,8 +10,10 @@ from gql import gql
 from domain.vocabulary import Role
 from tests.api.house import House
 
-ASSIGNMENTS = """subscription ($location: ID!, $after: Cursor) { assignmentUpdates(locationId: $location, after: $after) {
-    cursor kind status assignment { id number lines { id sku quantity } order { number customer { name } } } } }"""
+ASSIGNMENTS = """subscription ($location: ID!, $after: Cursor) {
+    assignmentUpdates(locationId: $location, after: $after) {
+        cursor kind status
+        assignment { id number lines { id sku quantity } order { number customer { name } } } } }"""
 ORDERS = "subscription ($after: Cursor) { orderUpdates(after: $after) { cursor kind status order { id status } } }"
 
 

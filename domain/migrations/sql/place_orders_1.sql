@@ -11,6 +11,7 @@ CREATE FUNCTION place_orders(
 ) RETURNS TABLE (order_id uuid, verdict text, short jsonb) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
+    entered uuid[];
     fresh uuid[];
     placed uuid[];
     failed uuid[] := '{}';
@@ -28,7 +29,16 @@ BEGIN
          WHERE idempotency.created_at < at - remembered
         RETURNING result::uuid
     )
-    SELECT coalesce(array_agg(known.result), '{}') INTO fresh FROM known;
+    SELECT coalesce(array_agg(known.result), '{}') INTO entered FROM known;
+
+    -- Without those whose number is taken; who takes it between here and the insert is found there.
+    SELECT coalesce(array_agg(o.id), '{}') INTO fresh
+      FROM (SELECT (o.one ->> 'id')::uuid AS id, o.one ->> 'number' AS number,
+                   row_number() OVER (PARTITION BY o.one ->> 'number' ORDER BY o.n) AS nth
+              FROM jsonb_array_elements(batch -> 'orders') WITH ORDINALITY AS o(one, n)
+             WHERE (o.one ->> 'id')::uuid = ANY (entered)) o
+     WHERE o.number IS NULL
+        OR (o.nth = 1 AND NOT EXISTS (SELECT FROM customer_order c WHERE c.number = o.number));
 
     PERFORM 1
        FROM stock s
@@ -93,7 +103,7 @@ BEGIN
     DELETE FROM idempotency
      WHERE scope = 'placeOrder'
        AND key IN (SELECT k.key FROM jsonb_to_recordset(batch -> 'keys') AS k(key text, order_id uuid)
-                    WHERE k.order_id = ANY (fresh) AND k.order_id <> ALL (placed));
+                    WHERE k.order_id = ANY (entered) AND k.order_id <> ALL (placed));
 
     INSERT INTO order_line (id, order_id, position, sku, quantity, unit_price)
     SELECT l.id, l.order_id, l.position, l.sku, l.quantity, l.unit_price
@@ -147,7 +157,7 @@ BEGIN
     RETURN QUERY
     SELECT k.order_id,
            CASE WHEN k.order_id = ANY (placed) THEN 'PLACED'
-                WHEN k.order_id = ANY (fresh) THEN 'NUMBER_TAKEN'
+                WHEN k.order_id = ANY (entered) THEN 'NUMBER_TAKEN'
                 ELSE 'REPLAYED' END,
            NULL::jsonb
       FROM jsonb_to_recordset(batch -> 'keys') AS k(order_id uuid)
