@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,33 +121,13 @@ async def fulfillment_options(
 
     Raises InvalidInput for an empty or oversized cart, a quantity below 1 and a destination that is no address.
     """
-    if not 1 <= request.pickup_locations <= MOST_PICKUP_LOCATIONS:
-        message = f"Ask for 1 to {MOST_PICKUP_LOCATIONS} pickup locations."
-        raise InvalidInput(message=message, path=("pickupLocations",))
     request = replace(request, lines=merged(request.lines))
-    destination = request.destination
-    if destination:
-        places.validate(destination, path=("destination",))
-    target = await places.resolve(connection, destination) if destination else None
-    weights = {row.sku: row.weight_grams for row in await inventory.items(connection, [x.sku for x in request.lines])}
-    known = tuple(line for line in request.lines if line.sku in weights)
-    unknown = tuple(line for line in request.lines if line.sku not in weights)
+    target = await _target(connection, request)
+    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, [x.sku for x in request.lines])}
+    unknown = tuple(line for line in request.lines if line.sku not in grams)
     answer = Answer()
-    if known:
-        problem = Problem(
-            network=snapshot.planner,
-            lines=[Line(sku=x.sku, quantity=x.quantity, grams=weights[x.sku]) for x in known],
-            available=await inventory.available(connection, [x.sku for x in known], snapshot, request.channel),
-            now=request.at or now,
-            currency=request.currency,
-            country=destination.country if destination else None,
-            destination=target,
-            levels=request.levels,
-            within_km=request.within_km,
-            pickup_limit=request.pickup_locations,
-            cart_value=cart_value(request.lines),
-        )
-        answer = _plan(problem, request, target)
+    if grams:
+        answer = _plan(await _problem(connection, snapshot, request, grams, target, now), request, target)
     missing = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in unknown)
     promised = [
         _promise(replace(plan, missing=plan.missing + missing), request, promises, now) for plan in answer.plans
@@ -156,6 +136,41 @@ async def fulfillment_options(
         options=tuple(Option(token=promises.sign(promise), promise=promise) for promise in promised),
         unavailable=tuple(_unknown(unknown, request.methods)) + answer.unavailable,
         computed_at=now,
+    )
+
+
+async def _target(connection: Connection, request: OptionsRequest) -> Point | None:
+    if not 1 <= request.pickup_locations <= MOST_PICKUP_LOCATIONS:
+        message = f"Ask for 1 to {MOST_PICKUP_LOCATIONS} pickup locations."
+        raise InvalidInput(message=message, path=("pickupLocations",))
+    if request.destination is None:
+        return None
+    places.validate(request.destination, path=("destination",))
+    return await places.resolve(connection, request.destination)
+
+
+async def _problem(
+    connection: Connection,
+    snapshot: Snapshot,
+    request: OptionsRequest,
+    grams: Mapping[str, int],
+    target: Point | None,
+    now: datetime,
+) -> Problem:
+    """Return the problem of those lines whose items are known, by `grams`."""
+    known = [line for line in request.lines if line.sku in grams]
+    return Problem(
+        network=snapshot.planner,
+        lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in known],
+        available=await inventory.available(connection, [line.sku for line in known], snapshot, request.channel),
+        now=request.at or now,
+        currency=request.currency,
+        country=request.destination.country if request.destination else None,
+        destination=target,
+        levels=request.levels,
+        within_km=request.within_km,
+        pickup_limit=request.pickup_locations,
+        cart_value=cart_value(request.lines),
     )
 
 

@@ -67,40 +67,24 @@ def offers(
     work = Work()
     for suffix, parcel in enumerate(parcels, offered.offers_before + 1):
         assignment_id, location_id = new_id(now), snapshot.id_by_code[parcel.location_code]
-        work.assignments.append(
+        work.location_ids.append(location_id)
+        work.assignments.append(_assignment(assignment_id, suffix, location_id, parcel, offered, now))
+        work.lines += [
             {
-                "id": assignment_id,
-                "suffix": suffix,
+                "id": new_id(now),
                 "order_id": offered.order_id,
-                "location_id": location_id,
-                "status": AssignmentStatus.OFFERED,
-                "method": offered.method,
-                "carrier_service_code": parcel.service_code,
-                "offered_at": now,
-                "due_at": parcel.due_at,
-                "arrives_latest": parcel.arrives_latest,
+                "assignment_id": assignment_id,
+                "order_line_id": line_ids[share.sku],
+                "position": position,
+                "sku": share.sku,
+                "quantity": share.quantity,
             }
-        )
-        for position, share in enumerate(parcel.shares):
-            work.lines.append(
-                {
-                    "id": new_id(now),
-                    "order_id": offered.order_id,
-                    "assignment_id": assignment_id,
-                    "order_line_id": line_ids[share.sku],
-                    "position": position,
-                    "sku": share.sku,
-                    "quantity": share.quantity,
-                }
-            )
-            work.wants.append(
-                {
-                    "order_id": offered.order_id,
-                    "sku": share.sku,
-                    "location_id": location_id,
-                    "quantity": share.quantity,
-                }
-            )
+            for position, share in enumerate(parcel.shares)
+        ]
+        work.wants += [
+            {"order_id": offered.order_id, "sku": share.sku, "location_id": location_id, "quantity": share.quantity}
+            for share in parcel.shares
+        ]
         work.facts.append(
             feed.Fact(
                 kind=UpdateKind.ASSIGNMENT_OFFERED,
@@ -112,10 +96,26 @@ def offers(
                 status=AssignmentStatus.OFFERED,
             )
         )
-        work.location_ids.append(location_id)
     names = [snapshot.locations[location_id].name for location_id in work.location_ids]
     work.sentence = f"Offered to {', '.join(names)}."
     return work
+
+
+def _assignment(
+    assignment_id: UUID, suffix: int, location_id: UUID, parcel: Parcel, offered: Offered, now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": assignment_id,
+        "suffix": suffix,
+        "order_id": offered.order_id,
+        "location_id": location_id,
+        "status": AssignmentStatus.OFFERED,
+        "method": offered.method,
+        "carrier_service_code": parcel.service_code,
+        "offered_at": now,
+        "due_at": parcel.due_at,
+        "arrives_latest": parcel.arrives_latest,
+    }
 
 
 async def reroute(

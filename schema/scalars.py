@@ -12,7 +12,6 @@ from domain import money
 from domain.duration import format_duration, parse_duration
 from domain.places import Address as AddressValue
 from domain.planning.problem import Point
-from schema import vocabulary  # noqa: F401 - the enums are made before any field asks for one
 
 Cursor = NewType("Cursor", str)
 

@@ -1,0 +1,84 @@
+"""The contract: what is printed, what may fail and how, and what the README says of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    get_named_type,
+    parse,
+    validate,
+)
+
+from app.graphql import build_schema
+from domain import errors
+from resolvers import root
+from schema.errors import ERRORS
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = build_schema()
+GRAPHQL = SCHEMA._schema
+ROOT_FIELDS = {
+    f"{kind.name}.{name}": field
+    for kind in (GRAPHQL.query_type, GRAPHQL.mutation_type, GRAPHQL.subscription_type)
+    if kind is not None
+    for name, field in kind.fields.items()
+}
+THINGS = {"Order", "Assignment", "StockLevel", "Location", "CarrierService"}
+
+
+def test_the_printed_contract_is_the_committed_one() -> None:
+    committed = (ROOT / "schema" / "schema.graphql").read_text()
+    assert SCHEMA.as_str().strip() == committed.strip(), "run: crossdock schema > schema/schema.graphql"
+
+
+def test_every_fact_is_shown_by_the_error_type_of_its_name() -> None:
+    for fact in errors.DomainError.__subclasses__():
+        shown = GRAPHQL.type_map.get(f"{fact.__name__}Error")
+        assert isinstance(shown, GraphQLObjectType), fact
+        assert "UserError" in {interface.name for interface in shown.interfaces}
+        assert fact in ERRORS
+
+
+def test_every_mutation_answers_an_import_or_one_thing_or_an_error() -> None:
+    assert GRAPHQL.mutation_type
+    for name, field in GRAPHQL.mutation_type.fields.items():
+        answer = get_named_type(field.type)
+        if answer.name == "ImportResult":
+            continue
+        assert isinstance(answer, GraphQLUnionType), name
+        others = [member for member in answer.types if member.name not in THINGS]
+        assert len(others) == len(answer.types) - 1, name
+        for other in others:
+            assert "UserError" in {interface.name for interface in other.interfaces}, (name, other)
+
+
+def test_every_root_field_is_described_and_tested() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests" / "api").glob("*.py"))
+    for name, field in ROOT_FIELDS.items():
+        assert field.description, name
+        assert re.search(rf"\b{name.partition('.')[2]}\b", tests), f"no test of the API asks for {name}"
+
+
+def test_every_type_behind_node_can_be_found_by_its_id() -> None:
+    from resolvers.nodes import FINDERS
+
+    node = GRAPHQL.type_map["Node"]
+    assert isinstance(node, GraphQLInterfaceType)
+    kinds = {kind.name for kind in GRAPHQL.get_implementations(node).objects}
+    assert kinds == set(FINDERS) == {kind.__name__ for kind in root.NODES}
+
+
+OPERATIONS = re.findall(r"```graphql\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_of_the_readme_is_valid(operation: str) -> None:
+    assert validate(GRAPHQL, parse(operation)) == []
+
+
+def test_the_readme_holds_operations() -> None:
+    assert len(OPERATIONS) >= 3
