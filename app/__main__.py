@@ -45,6 +45,7 @@ def serve(host: Host = None, port: Port = None, workers: Workers = None) -> None
 @cli.command()
 def demo(
     country: Annotated[str, typer.Option(help="The country of the network, as ISO 3166 alpha-2.")] = "DE",
+    orders_per_second: Annotated[float, typer.Option(min=0.01, max=100, help="How often somebody orders.")] = 1.0,
     host: Host = None,
     port: Port = None,
     workers: Workers = None,
@@ -52,7 +53,8 @@ def demo(
     """Serve a network of real cities, with shoppers who order and stores that work their orders off."""
     from app import demo
 
-    demo.run(_settings(host=host, port=port, workers=workers), country=country)
+    chosen = _settings(host=host, port=port, workers=workers)
+    demo.run(chosen, country=country, orders_per_second=orders_per_second)
 
 
 @cli.command()

@@ -16,7 +16,7 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
 _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 _PLAIN = ExceptionDictTransformer(show_locals=False)
 """Locals hold tokens and shoppers: no traceback shows them."""
-QUIET = ("alembic", "asyncio", "uvicorn", "websockets")  # worth hearing when they warn
+QUIET = ("alembic", "asyncio", "httpx", "uvicorn", "websockets")  # worth hearing when they warn
 
 
 def configure(settings: Settings) -> None:
