@@ -278,11 +278,11 @@ class Promises:
 
 
 def _plan_as_json(plan: Plan) -> dict[str, object]:
+    """Return what a token says of its plan. A shopper can read it, so what the plan costs the retailer is left out."""
     return {
         "method": plan.method,
         "level": plan.level,
         "price": plan.price,
-        "cost": plan.cost,
         "pickup": plan.pickup_code,
         "km": plan.distance_km,
         "before": plan.order_before and plan.order_before.isoformat(),
@@ -296,7 +296,6 @@ def _plan_as_json(plan: Plan) -> dict[str, object]:
                     moment.isoformat()
                     for moment in (parcel.ready_at, parcel.due_at, parcel.arrives_earliest, parcel.arrives_latest)
                 ],
-                parcel.cost,
                 parcel.distance_km,
                 parcel.co2_grams,
             ]
@@ -310,7 +309,7 @@ def _plan_from_json(plan: dict[str, Any]) -> Plan:
         method=FulfillmentMethod(plan["method"]),
         level=ServiceLevel(plan["level"]) if plan["level"] else None,
         price=plan["price"],
-        cost=plan["cost"],
+        cost=0,
         pickup_code=plan["pickup"],
         distance_km=plan["km"],
         order_before=datetime.fromisoformat(plan["before"]) if plan["before"] else None,
@@ -324,7 +323,6 @@ def _parcel_from_json(
     service: str | None,
     shares: list[tuple[str, int]],
     moments: list[str],
-    cost: int,
     km: float | None,
     co2: int | None,
 ) -> Parcel:
@@ -337,7 +335,7 @@ def _parcel_from_json(
         due_at=due_at,
         arrives_earliest=earliest,
         arrives_latest=latest,
-        cost=cost,
+        cost=0,
         distance_km=km,
         co2_grams=co2,
     )
