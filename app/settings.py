@@ -83,8 +83,8 @@ class Settings(BaseSettings):
     )
     secret: SecretStr | None = Field(
         default=None,
-        min_length=32,
-        description="What signs tokens and promises, at least 32 characters. "
+        min_length=1,
+        description="What signs tokens and promises; 32 random characters or more, or it can be guessed. "
         "Unset: made once and kept in the data directory; required together with DATABASE_URL.",
     )
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
