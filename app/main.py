@@ -1,8 +1,8 @@
 """The gateway: Postgres, the feed, the wake-ups and the API, wired into one ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from app import auth, graphiql
+from app.background import running
 from app.faults import OUTAGES
 from app.graphql import GraphQLView, Schema, build_schema
 from app.metrics import CountRequests, Metrics
@@ -124,7 +125,7 @@ async def _gateway(settings: Settings, dsn: str, secret: str) -> AsyncIterator[G
             networks = Networks(database)
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
             batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
-            async with _running(feed.tail, name="feed") as tailing:
+            async with running(_tail(feed), name="feed") as tailing:
                 yield Gateway(
                     database=database,
                     feed=feed,
@@ -141,25 +142,14 @@ async def _gateway(settings: Settings, dsn: str, secret: str) -> AsyncIterator[G
             pool.terminate()
 
 
-@asynccontextmanager
-async def _running(work: Callable[[], Awaitable[None]], *, name: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Keep the work going in the background, begun anew where it fails."""
-
-    async def keep() -> None:
-        while True:
-            try:
-                await work()
-            except Exception:
-                log.exception("background_work_failed", name=name)
-            await asyncio.sleep(RETRY_SECONDS)
-
-    task = asyncio.create_task(keep(), name=name)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+async def _tail(feed: Feed) -> None:
+    """Tail the feed, and begin anew where that fails."""
+    while True:
+        try:
+            await feed.tail()
+        except Exception:
+            log.exception("feed_failed")
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _healthz(_: Request) -> Response:

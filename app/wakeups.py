@@ -6,15 +6,19 @@ moments. A dead connection here costs latency, never an update, and never fails 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TypeAlias
 
 import asyncpg
 import structlog
-from broadcaster import Broadcast
+from broadcaster import Broadcast, BroadcastBackend, Event
 from broadcaster._base import Subscriber
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
+from app.background import running
 from domain.transaction import Wake
 
 log = structlog.get_logger(__name__)
@@ -24,11 +28,15 @@ COALESCE_SECONDS = 0.003
 """At most one wake-up is sent in this time: notifying in each transaction would serialize their commits."""
 SILENCE_SECONDS = 10.0
 ECHO_SECONDS = 2.0
-RETRY_SECONDS = 0.5
+AGAIN_SECONDS = 0.2
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 5.0
 
 Heard: TypeAlias = Callable[[], None]
 Send: TypeAlias = Callable[[], Awaitable[object]]
-Line: TypeAlias = Callable[[Heard], AbstractAsyncContextManager[Send]]
+Lost: TypeAlias = Callable[[], None]
+Line: TypeAlias = Callable[[Heard, Lost], AbstractAsyncContextManager[Send]]
+"""Opens a line: it calls the one where it hears something and the other where it breaks, and sending fails then."""
 
 
 @asynccontextmanager
@@ -38,24 +46,20 @@ async def wakeups(*, dsn: str, broadcast_url: str | None, on_wake: Heard) -> Asy
     They meet over LISTEN and NOTIFY of the database, or over the broker at `broadcast_url`.
     """
     asked = asyncio.Event()
-    line = partial(_broker, broadcast_url) if broadcast_url else partial(_postgres, dsn, asked)
-    keeper = asyncio.create_task(_keep(line, asked, on_wake), name="wake-ups")
+    line = partial(_broker, broadcast_url) if broadcast_url else partial(_postgres, dsn)
 
     async def wake() -> None:
         on_wake()
         asked.set()
 
-    try:
+    async with running(_keep(line, asked, on_wake), name="wake-ups"):
         yield wake
-    finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
 
 
 async def _keep(line: Line, asked: asyncio.Event, on_wake: Heard) -> None:
     """Hold the line for ever. What is sent has to be heard here too, else the line is dead and is opened anew."""
     echo = asyncio.Event()
+    pause = FIRST_RETRY_SECONDS
 
     def heard() -> None:
         echo.set()
@@ -63,28 +67,37 @@ async def _keep(line: Line, asked: asyncio.Event, on_wake: Heard) -> None:
 
     while True:
         try:
-            async with line(heard) as send:
+            async with line(heard, asked.set) as send:
                 log.debug("wakeups_connected")
                 on_wake()
                 while True:
                     asked.clear()
                     echo.clear()
                     async with asyncio.timeout(ECHO_SECONDS):
-                        await send()
-                        await echo.wait()
+                        while not echo.is_set():  # a broker may take what is sent before it takes the subscription
+                            await send()
+                            await _either(echo, AGAIN_SECONDS)
+                    pause = FIRST_RETRY_SECONDS
                     await asyncio.sleep(COALESCE_SECONDS)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(asked.wait(), SILENCE_SECONDS)
+                    await _either(asked, SILENCE_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, wake-ups only cost latency
             log.warning("wakeups_interrupted", error=str(error) or type(error).__name__)
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LAST_RETRY_SECONDS)
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer than that. Before Python 3.12 `wait_for` may lose a cancellation."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 @asynccontextmanager
-async def _postgres(dsn: str, asked: asyncio.Event, heard: Heard) -> AsyncIterator[Send]:
+async def _postgres(dsn: str, heard: Heard, lost: Lost) -> AsyncIterator[Send]:
     connection = await asyncpg.connect(dsn, timeout=5, server_settings={"application_name": "crossdock wake-ups"})
     try:
-        connection.add_termination_listener(lambda _: asked.set())
+        connection.add_termination_listener(lambda _: lost())
         await connection.add_listener(CHANNEL, lambda *_: heard())
         yield lambda: connection.execute(f"NOTIFY {CHANNEL}")
     finally:
@@ -92,25 +105,67 @@ async def _postgres(dsn: str, asked: asyncio.Event, heard: Heard) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _broker(url: str, heard: Heard) -> AsyncIterator[Send]:
-    broadcast = Broadcast(url)
-    try:
+async def _broker(url: str, heard: Heard, lost: Lost) -> AsyncIterator[Send]:
+    backend = None if url.startswith("memory:") else _Redis(url, lost)
+    broadcast = Broadcast(url, backend=backend)
+    async with AsyncExitStack() as stack:
+        if backend is not None:
+            stack.push_async_callback(backend.disconnect)  # Broadcast leaves it open where its reader failed
         await broadcast.connect()
-    except BaseException:
-        await broadcast._backend.disconnect()  # noqa: SLF001 - a connect that fails leaves its reader behind
-        raise
-    try:
-        async with broadcast.subscribe(CHANNEL) as subscriber:
-            reader = asyncio.create_task(_read(subscriber, heard), name="wake-ups reader")
-            try:
-                yield lambda: broadcast.publish(CHANNEL, "")
-            finally:
-                reader.cancel()
-    finally:
-        await broadcast.disconnect()
+        stack.push_async_callback(broadcast.disconnect)
+        subscriber = await stack.enter_async_context(broadcast.subscribe(CHANNEL))
+        reader = asyncio.create_task(_read(subscriber, heard), name="wake-ups reader")
+        stack.callback(reader.cancel)
+        yield lambda: broadcast.publish(CHANNEL, "")
 
 
 async def _read(subscriber: Subscriber, heard: Heard) -> None:
     while True:
         await subscriber.get()
         heard()
+
+
+class _Redis(BroadcastBackend):
+    """Redis for Broadcast.
+
+    The one it brings begins to read before its subscription stands, and sleeps then; and it cannot be closed once the
+    server is gone. This one fails, is closed, and is opened anew by whoever holds it.
+    """
+
+    def __init__(self, url: str, lost: Lost) -> None:
+        self._lost = lost
+        self._failure: Exception | None = None
+        self._client = Redis.from_url(url, socket_connect_timeout=ECHO_SECONDS, retry=Retry(NoBackoff(), 0))
+        self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+        self._subscribed = asyncio.Event()
+
+    async def connect(self) -> None:
+        await self._client.ping()
+
+    async def disconnect(self) -> None:
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+        await self._client.aclose()
+
+    async def subscribe(self, channel: str) -> None:
+        await self._pubsub.subscribe(channel)
+        self._subscribed.set()
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Leave it to `disconnect`: nothing else is subscribed."""
+
+    async def publish(self, channel: str, message: str) -> None:
+        if self._failure is not None:
+            raise self._failure
+        await self._client.publish(channel, message)
+
+    async def next_published(self) -> Event:
+        await self._subscribed.wait()
+        try:
+            while True:
+                message = await self._pubsub.get_message(timeout=None)
+                if message is not None:
+                    return Event(message["channel"].decode(), message["data"].decode())
+        except Exception as error:
+            self._failure = error
+            self._lost()
+            raise
