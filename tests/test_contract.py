@@ -14,6 +14,7 @@ from graphql import (
 )
 
 from app.graphql import build_schema
+from app.settings import Settings
 from domain import errors
 from resolvers import root
 from schema.errors import ERRORS
@@ -78,6 +79,12 @@ OPERATIONS = re.findall(r"```graphql\n(.*?)```", (ROOT / "README.md").read_text(
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_of_the_readme_is_valid(operation: str) -> None:
     assert validate(GRAPHQL, parse(operation)) == []
+
+
+def test_the_readme_lists_every_setting_with_its_description() -> None:
+    readme = (ROOT / "README.md").read_text()
+    listed = dict(re.findall(r"^\| `CROSSDOCK_(\w+)` \|.*\| (.*) \|$", readme, flags=re.MULTILINE))
+    assert listed == {name.upper(): field.description for name, field in Settings.model_fields.items()}
 
 
 def test_the_readme_holds_operations() -> None:
