@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_mock_engine
 
 from app import database
-from app.settings import Settings
+from app.__main__ import cli
+from app.settings import PREFIX, Settings
 from domain import migrations
 from domain.tables import metadata
 
@@ -103,6 +104,24 @@ def test_every_setting_is_described_and_has_an_effect() -> None:
     for setting, field in Settings.model_fields.items():
         assert field.description, setting
         assert f".{setting}" in used or setting == "secret", f"nobody reads {setting}"
+
+
+def test_the_readme_tells_each_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    told = {name: (default, text) for name, default, text in rows if name.startswith(PREFIX)}
+    assert list(told) == [PREFIX + setting.upper() for setting in Settings.model_fields]
+    for setting, field in Settings.model_fields.items():
+        default, text = told[PREFIX + setting.upper()]
+        assert text == field.description
+        if field.default_factory is None:
+            assert default == ("unset" if field.default is None else f"`{field.default}`")
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    named = set(re.findall(r"\bcrossdock ([a-z]+)\b", (ROOT / "README.md").read_text()))
+    assert named <= {
+        str(command.name or getattr(command.callback, "__name__", "")) for command in cli.registered_commands
+    }
 
 
 def test_the_lock_file_holds_a_hash_for_each_package_and_no_address() -> None:
