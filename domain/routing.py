@@ -174,6 +174,7 @@ async def _tell(
         message = f"No other location can supply {', '.join(left)}."
         step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=status, message=message)
         await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
+        await feed.record(connection, [orders.fact(told, step, now=now)])
 
 
 async def _work(
