@@ -216,7 +216,8 @@ class GraphQLView(GraphQL[object, None]):
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         """Return what is asked, or refuse what is not a GraphQL request."""
         if request.method == "GET":
-            data: object = self.parse_query_params(request.query_params)
+            given = {name: value for name, value in request.query_params.items() if value}
+            data: object = self.parse_query_params(given)
         elif parse_content_type(request.content_type or "")[0] == JSON:
             data = self.parse_json(await request.get_body())
         else:
@@ -299,7 +300,7 @@ class GraphQLView(GraphQL[object, None]):
 
 
 def _checked(data: dict[str, Any], protocol: str) -> GraphQLRequestData:
-    variables, extensions = data.get("variables") or None, data.get("extensions") or None
+    variables, extensions = data.get("variables"), data.get("extensions")
     if not isinstance(data.get("query"), str | None):
         raise Refused(400, "`query` is a text.", "BAD_REQUEST")
     if not isinstance(data.get("operationName"), str | None):

@@ -76,17 +76,17 @@ async def _keep(line: Line, asked: asyncio.Event, on_wake: Heard) -> None:
                     async with asyncio.timeout(ECHO_SECONDS):
                         while not echo.is_set():  # a broker may take what is sent before it takes the subscription
                             await send()
-                            await _either(echo, AGAIN_SECONDS)
+                            await _wait(echo, AGAIN_SECONDS)
                     pause = FIRST_RETRY_SECONDS
                     await asyncio.sleep(COALESCE_SECONDS)
-                    await _either(asked, SILENCE_SECONDS)
+                    await _wait(asked, SILENCE_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, wake-ups only cost latency
             log.warning("wakeups_interrupted", error=str(error) or type(error).__name__)
         await asyncio.sleep(pause)
         pause = min(2 * pause, LAST_RETRY_SECONDS)
 
 
-async def _either(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> None:
     """Wait for the event, but no longer than that. Before Python 3.12 `wait_for` may lose a cancellation."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -118,6 +118,8 @@ async def test_an_operation_that_cannot_run_has_no_data_and_is_400_in_the_new_me
         (b'{"query": 1}', 400),
         (b'{"query": "{ echo }", "variables": [1]}', 400),
         (b'{"query": "{ echo }", "variables": "x"}', 400),
+        (b'{"query": "{ echo }", "variables": 0}', 400),
+        (b'{"query": "{ echo }", "extensions": false}', 400),
         (b'{"query": "{ echo }", "extensions": 1}', 400),
         (b'{"query": "{ echo }", "operationName": 1}', 400),
         (b'{"query": "{ echo }", "operationName": "Unknown"}', 400),
