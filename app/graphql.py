@@ -1,7 +1,7 @@
 """GraphQL on the wire: the schema, and the ASGI view that serves it over HTTP, server-sent events and WebSocket."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
@@ -30,6 +30,7 @@ from app import graphiql
 from app.auth import Unauthorized, bearer
 from app.documents import Documents, holds_nul, no_nul
 from app.faults import present
+from app.streaming import Events, until
 from app.subscriptions import Session, SocketHandler, TextAdapter
 from domain.viewer import Viewer
 
@@ -144,6 +145,7 @@ class GraphQLView(GraphQL[object, None]):
         self.max_body_bytes = max_body_bytes
         self.now = now
         self.sockets: set[SocketHandler] = set()
+        self.stopping = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or serve one socket."""
@@ -286,17 +288,13 @@ class GraphQLView(GraphQL[object, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        """Return a stream of events, which ends when the token does."""
+        """Return a stream of events, which ends when the token does or the server stops."""
         expires_at = request.state.viewer.expires_at
 
-        async def until_expiry() -> AsyncGenerator[str, None]:
-            async with aclosing(cast("AsyncGenerator[str, None]", stream())) as events:
-                async for event in events:
-                    if self.now() >= expires_at:
-                        return
-                    yield event
+        def ending() -> Events:
+            return until(cast("Events", stream()), expires_at=expires_at, now=self.now, stopping=self.stopping)
 
-        return await super().create_streaming_response(request, until_expiry, sub_response, headers)
+        return await super().create_streaming_response(request, ending, sub_response, headers)
 
 
 def _checked(data: dict[str, Any], protocol: str) -> GraphQLRequestData:

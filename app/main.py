@@ -74,7 +74,10 @@ def create_app(
     schema: Schema | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
-    """Return the gateway to the Postgres at `dsn`; `schema` is the whole API unless another is given."""
+    """Return the gateway to the Postgres at `dsn`; `schema` is the whole API unless another is given.
+
+    Whoever serves it sets `app.state.stopping` when it begins to stop: streams of events end then.
+    """
     secret = settings.signing_secret()
 
     async def open_context(viewer: Viewer) -> Context:
@@ -110,6 +113,7 @@ def create_app(
         middleware=[Middleware(CountRequests, metrics=metrics)],
         lifespan=lifespan,
     )
+    app.state.stopping = view.stopping
     return app
 
 

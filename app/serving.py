@@ -85,6 +85,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell the application, then stop: its streams of events would go on for ever."""
+        stopping = getattr(getattr(self.config.app, "state", None), "stopping", None)
+        if stopping is not None:
+            stopping.set()
+        await super().shutdown(sockets)
+
 
 def _serve_here(
     settings: Settings, dsn: str, listener: socket.socket, *, ready: Callable[[], None], application: str

@@ -20,6 +20,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.serves.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        stopping = getattr(getattr(self.config.app, "state", None), "stopping", None)
+        if stopping is not None:
+            stopping.set()
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -39,7 +45,9 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # asyncio sends small answers at once, without waiting 40 ms for an ACK, only where it is told that this is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await asyncio.wait([task, waiting := asyncio.create_task(server.serves.wait())], return_when="FIRST_COMPLETED")

@@ -1,8 +1,11 @@
 """GraphQL over HTTP: what is asked, in which form, and what is answered with which status."""
 
+import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import httpx
@@ -355,6 +358,23 @@ async def test_server_sent_events_end_when_the_token_does(client: httpx.AsyncCli
     assert "ticks" in response.text
     assert "complete" not in response.text
     await no_generator_left()
+
+
+async def test_server_sent_events_end_at_once_when_the_server_stops(caplog: pytest.LogCaptureFixture) -> None:
+    body = {"query": "subscription { ticks(every: 60) }"}
+    headers = {"Accept": "text/event-stream", **authorization()}
+    async with httpx.AsyncClient() as client, AsyncExitStack() as stack:
+        address, _ = await stack.enter_async_context(tiny_server())
+        async with client.stream("POST", f"http://{address}/graphql", json=body, headers=headers) as response:
+            lines = response.aiter_lines()
+            assert await anext(lines) == "event: next"
+            began = time.monotonic()
+            stop = asyncio.create_task(stack.aclose())
+            assert "event: complete" not in [line async for line in lines]
+            await stop
+    assert time.monotonic() - began < 1
+    assert "Exception" not in caplog.text
+    assert WATCH.open_generators == 0
 
 
 async def test_a_subscription_without_a_stream_is_406(client: httpx.AsyncClient) -> None:

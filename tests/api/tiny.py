@@ -162,5 +162,6 @@ async def tiny_server(
         connection_init_wait=connection_init_wait,
     )
     app = Starlette(routes=[Route("/graphql", view), WebSocketRoute("/graphql", view), graphiql.assets()])
+    app.state.stopping = view.stopping
     async with serving(app) as address:
         yield address, view
