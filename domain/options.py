@@ -70,6 +70,8 @@ class Promise:
     tags: tuple[str, ...]
     postal_code: str | None
     country: str | None
+    position: Point | None
+    """Where that is, as the plan took it."""
     expires_at: datetime
     preview: bool
     """Planned as of another moment than the present: it holds only if planning now gives the same."""
@@ -130,7 +132,7 @@ async def fulfillment_options(
         answer = _plan(await _problem(connection, snapshot, request, grams, target, now), request, target)
     missing = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in unknown)
     promised = [
-        _promise(replace(plan, missing=plan.missing + missing), request, promises, now) for plan in answer.plans
+        _promise(replace(plan, missing=plan.missing + missing), request, target, promises, now) for plan in answer.plans
     ]
     return Options(
         options=tuple(Option(token=promises.sign(promise), promise=promise) for promise in promised),
@@ -206,7 +208,7 @@ def _unknown(lines: Sequence[CartLine], methods: Sequence[FulfillmentMethod]) ->
     ]
 
 
-def _promise(plan: Plan, request: OptionsRequest, promises: "Promises", now: datetime) -> Promise:
+def _promise(plan: Plan, request: OptionsRequest, target: Point | None, promises: "Promises", now: datetime) -> Promise:
     expires_at = now + promises.ttl
     if plan.order_before and request.at is None:
         expires_at = min(expires_at, plan.order_before)
@@ -219,6 +221,7 @@ def _promise(plan: Plan, request: OptionsRequest, promises: "Promises", now: dat
         tags=request.tags,
         postal_code=destination.postal_code if destination else None,
         country=destination.country if destination else None,
+        position=target if destination else None,
         expires_at=expires_at.replace(microsecond=0),
         preview=request.at is not None,
     )
@@ -248,6 +251,7 @@ class Promises:
             "channel": promise.channel,
             "tags": promise.tags,
             "to": [promise.postal_code, promise.country],
+            "at": [promise.position.latitude, promise.position.longitude] if promise.position else None,
             "preview": promise.preview,
             "plan": _plan_as_json(promise.plan),
         }
@@ -272,6 +276,7 @@ class Promises:
             tags=tuple(claims["tags"]),
             postal_code=postal_code,
             country=country,
+            position=Point(latitude=claims["at"][0], longitude=claims["at"][1]) if claims["at"] else None,
             expires_at=expires_at,
             preview=claims["preview"],
         )

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -20,10 +20,24 @@ R = TypeVar("R", bound=Row)
 
 KeyValue = str | int | datetime | UUID
 
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(value)
+    return value
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(value)
+    return moment.astimezone(UTC)
+
+
 _READ: Mapping[str, Callable[[str], KeyValue]] = {
     "text": str,
     "int": int,
-    "timestamptz": datetime.fromisoformat,
+    "timestamptz": _moment,
     "uuid": UUID,
 }
 
@@ -133,6 +147,6 @@ class Listing(Generic[R]):
     def _parse(self, text: str, name: str) -> list[KeyValue]:
         try:
             texts = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            return [_READ[kind](value) for (_, kind), value in zip(self.key, texts, strict=True)]
-        except (binascii.Error, ValueError, TypeError):
+            return [_READ[kind](value) for (_, kind), value in zip(self.key, map(_text, texts), strict=True)]
+        except (binascii.Error, ValueError, TypeError, OverflowError):
             raise InvalidInput(message="This is not a cursor of this list.", path=(name,)) from None

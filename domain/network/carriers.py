@@ -28,7 +28,11 @@ from domain.vocabulary import LocationKind, ServiceLevel
 
 HEAVIEST_GRAMS = 1_000_000_000
 FARTHEST_KM = 100_000
-LONGEST_TRANSIT = 1_000_000
+LONGEST_TRANSIT = 10_000
+MOST_CO2 = 100_000
+"""Grams a km: what a parcel emits on the longest way still fits into 31 bits."""
+MOST_COST = 10**12
+"""Minor units: what ten parcels cost is still less than what the planner takes for impossible."""
 Path = tuple[str, ...]
 
 
@@ -178,6 +182,8 @@ def _cost(steps: Sequence[CostStep], currency: str) -> list[CostJson]:
         if (step.zone, step.max_grams) in found:
             raise InvalidInput(message="This zone and weight have a cost already.", path=(*path, "maxGrams"))
         amount = to_minor(step.amount, currency, path=(*path, "amount"))
+        if amount > MOST_COST:
+            raise InvalidInput(message="This amount is too large.", path=(*path, "amount"))
         found[step.zone, step.max_grams] = CostJson(zone=step.zone, maxGrams=step.max_grams, amount=amount)
     return list(found.values())
 
@@ -272,8 +278,8 @@ def _grams(value: int, path: Path) -> int:
 
 
 def _co2(value: float, path: Path) -> float:
-    if not (math.isfinite(value) and 0 <= value <= HEAVIEST_GRAMS):
-        raise InvalidInput(message="This is a number of grams, 0 or more.", path=path)
+    if not (math.isfinite(value) and 0 <= value <= MOST_CO2):
+        raise InvalidInput(message=f"This is a number of grams from 0 to {MOST_CO2}.", path=path)
     return value
 
 

@@ -61,6 +61,12 @@ class Networks:
         self._snapshot: Snapshot | None = None
         self._loading = asyncio.Lock()
 
+    async def knowing(self, codes: Collection[str]) -> Snapshot:
+        """Return the last snapshot that was read if it knows these locations, at no price; else the present one."""
+        if self._snapshot is not None and all(code in self._snapshot.id_by_code for code in codes):
+            return self._snapshot
+        return await self.current()
+
     async def current(self, connection: Connection | None = None) -> Snapshot:
         """Return the present snapshot at the price of one small read.
 

@@ -13,6 +13,8 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.orders import OrderRow
+from domain.orders import orders as read_orders
 from domain.transaction import Database
 
 LARGEST_BATCH = 64
@@ -20,9 +22,10 @@ LARGEST_BATCH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of one order of a batch; `short` holds the pairs (SKU, location id) that ran out."""
+    """What became of one order of a batch: the order, or the pairs (SKU, location id) that ran out for it."""
 
     name: str
+    order: OrderRow | None = None
     short: tuple[tuple[str, UUID], ...] = ()
 
 
@@ -97,9 +100,13 @@ class Batcher:
                 batch[-1].rows.at,
                 self.remembered,
             )
+            placed = [answer["order_id"] for answer in answers if answer["verdict"] == "PLACED"]
+            orders = {row.id: row for row in await read_orders(connection, placed)}
         verdicts = {
             answer["order_id"]: Verdict(
-                name=answer["verdict"], short=tuple((sku, UUID(place)) for sku, place in answer["short"] or ())
+                name=answer["verdict"],
+                order=orders.get(answer["order_id"]),
+                short=tuple((sku, UUID(place)) for sku, place in answer["short"] or ()),
             )
             for answer in answers
         }

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -69,7 +70,6 @@ class _Wanted:
     lines: tuple[CartLine, ...]
     method: FulfillmentMethod
     levels: tuple[ServiceLevel, ...]
-    grams: dict[str, int]
     target: Point | None = None
     pickup_code: str | None = None
     promise: Promise | None = None
@@ -91,74 +91,55 @@ class Placement:
         OptionExpired, OutOfStock, NoFulfillmentOption and IdempotencyConflict.
         """
         _check(order)
-        async with self.database.reading() as connection:
-            if placed := await self._placed_before(connection, order, now=now):
+        try:
+            return await self._place(order, actor=actor, now=now)
+        except DomainError:
+            # What this key was answered first outlives what has changed since.
+            if placed := await self._placed_before(order, now=now):
                 return placed
-            snapshot = await self.networks.current(connection)
-            wanted = await self._wanted(connection, snapshot, order, now=now)
+            raise
+
+    async def _place(self, order: NewOrder, *, actor: str, now: datetime) -> OrderRow:
+        if order.token:
+            # What a token names does not cease to exist, and the commit checks the rest.
+            promise = self.promises.verify(order.token, now=now)
+            snapshot = await self.networks.knowing([parcel.location_code for parcel in promise.plan.parcels])
+            wanted = _chosen(order, promise, snapshot)
+        else:
+            snapshot = await self.networks.current()
+            wanted = _wished(order, snapshot)
+        if order.ship_to and wanted.target is None:
+            async with self.database.reading() as connection:
+                wanted = replace(wanted, target=await places.resolve(connection, order.ship_to))
         lost: set[tuple[str, UUID]] = set()
         for _ in range(MOST_TRIES):
             plan = await self._plan(snapshot, wanted, lost, now=now)
-            order_id = new_id(now)
-            verdict = await self.batcher.commit(_rows(snapshot, wanted, plan, order_id, actor=actor, now=now))
-            async with self.database.reading() as connection:
-                if verdict.name == "PLACED":
-                    return await orders.order(connection, order_id)
-                if verdict.name == "REPLAYED" and (placed := await self._placed_before(connection, order, now=now)):
-                    return placed
+            verdict = await self.batcher.commit(_rows(snapshot, wanted, plan, actor=actor, now=now))
+            if verdict.order:
+                return verdict.order
+            if verdict.name == "REPLAYED" and (placed := await self._placed_before(order, now=now)):
+                return placed
             if verdict.name == "NUMBER_TAKEN" and order.number:
                 raise InvalidInput(message=f"There is an order {order.number} already.", path=("number",))
             lost.update(verdict.short)
         raise OutOfStock(message="Others were faster.", missing=_missing(wanted, lost))
 
-    async def _placed_before(self, connection: Connection, order: NewOrder, *, now: datetime) -> OrderRow | None:
-        known = await connection.fetchrow(
-            "SELECT input_hash, result FROM idempotency WHERE scope = 'placeOrder' AND key = $1 AND created_at >= $2",
-            order.idempotency_key,
-            now - self.batcher.remembered,
-        )
-        if known is None:
-            return None
-        if not secrets.compare_digest(known["input_hash"], order.digest()):
-            message = "This key was used before with another order."
-            raise IdempotencyConflict(message=message, path=("idempotencyKey",))
-        return await orders.order(connection, UUID(known["result"]))
-
-    async def _wanted(self, connection: Connection, snapshot: Snapshot, order: NewOrder, *, now: datetime) -> _Wanted:
-        lines = merged(order.lines)
-        rows = await inventory.items(connection, [line.sku for line in lines])
-        grams = {row.sku: row.weight_grams for row in rows}
-        for index, line in enumerate(order.lines):
-            if line.sku not in grams:
-                raise InvalidInput(message=f"No item is {line.sku}.", path=("lines", str(index), "sku"))
-        target = await places.resolve(connection, order.ship_to) if order.ship_to else None
-        if order.token:
-            promise = self.promises.verify(order.token, now=now)
-            _agree(order, lines, promise, snapshot)
-            plan = promise.plan
-            covered = {sku: sum(s.quantity for p in plan.parcels for s in p.shares if s.sku == sku) for sku in grams}
-            return _Wanted(
-                order=order,
-                lines=tuple(replace(line, quantity=covered[line.sku]) for line in lines if covered[line.sku]),
-                method=plan.method,
-                levels=(plan.level,) if plan.level else (),
-                grams=grams,
-                target=target,
-                pickup_code=plan.pickup_code,
-                promise=promise,
+    async def _placed_before(self, order: NewOrder, *, now: datetime) -> OrderRow | None:
+        async with self.database.reading() as connection:
+            known = await connection.fetchrow(
+                """
+                SELECT input_hash, result FROM idempotency
+                 WHERE scope = 'placeOrder' AND key = $1 AND created_at >= $2
+                """,
+                order.idempotency_key,
+                now - self.batcher.remembered,
             )
-        method = order.method
-        if method is None:
-            raise InvalidInput(message="An order names an option, or the method it wishes for.", path=("method",))
-        return _Wanted(
-            order=order,
-            lines=lines,
-            method=method,
-            levels=(order.level,) if order.level else tuple(ServiceLevel),
-            grams=grams,
-            target=target,
-            pickup_code=_pickup_code(order, snapshot) if method is FulfillmentMethod.PICKUP else None,
-        )
+            if known is None:
+                return None
+            if not secrets.compare_digest(known["input_hash"], order.digest()):
+                message = "This key was used before with another order."
+                raise IdempotencyConflict(message=message, path=("idempotencyKey",))
+            return await orders.order(connection, UUID(known["result"]))
 
     async def _plan(self, snapshot: Snapshot, wanted: _Wanted, lost: set[tuple[str, UUID]], *, now: datetime) -> Plan:
         promise = wanted.promise
@@ -194,6 +175,37 @@ def _check(order: NewOrder) -> None:
     wish = order.method is FulfillmentMethod.DELIVERY or (order.method is None and order.token is None)
     if wish and not order.token and order.ship_to is None:
         raise InvalidInput(message="A delivery needs an address.", path=("shipTo",))
+
+
+def _chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> _Wanted:
+    """Return what an order by token wants: what the token's plan covers."""
+    lines = merged(order.lines)
+    _agree(order, lines, promise, snapshot)
+    covered: Counter[str] = Counter()
+    for parcel in promise.plan.parcels:
+        for share in parcel.shares:
+            covered[share.sku] += share.quantity
+    return _Wanted(
+        order=order,
+        lines=tuple(replace(line, quantity=covered[line.sku]) for line in lines if covered[line.sku]),
+        method=promise.plan.method,
+        levels=(promise.plan.level,) if promise.plan.level else (),
+        target=promise.position,
+        pickup_code=promise.plan.pickup_code,
+        promise=promise,
+    )
+
+
+def _wished(order: NewOrder, snapshot: Snapshot) -> _Wanted:
+    if order.method is None:
+        raise InvalidInput(message="An order names an option, or the method it wishes for.", path=("method",))
+    return _Wanted(
+        order=order,
+        lines=merged(order.lines),
+        method=order.method,
+        levels=(order.level,) if order.level else tuple(ServiceLevel),
+        pickup_code=_pickup_code(order, snapshot) if order.method is FulfillmentMethod.PICKUP else None,
+    )
 
 
 def _pickup_code(order: NewOrder, snapshot: Snapshot) -> str:
@@ -240,13 +252,17 @@ async def _problem(
     connection: Connection, snapshot: Snapshot, wanted: _Wanted, lost: set[tuple[str, UUID]], *, now: datetime
 ) -> Problem:
     skus = [line.sku for line in wanted.lines]
+    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    for index, line in enumerate(wanted.order.lines):
+        if line.sku in skus and line.sku not in grams:
+            raise InvalidInput(message=f"No item is {line.sku}.", path=("lines", str(index), "sku"))
     available = await inventory.available(connection, skus, snapshot, wanted.order.channel)
     for sku, location_id in lost:
         available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
     order, promise = wanted.order, wanted.promise
     return Problem(
         network=snapshot.planner,
-        lines=[Line(sku=line.sku, quantity=line.quantity, grams=wanted.grams[line.sku]) for line in wanted.lines],
+        lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in wanted.lines],
         available=available,
         now=now,
         currency=order.currency,
@@ -287,9 +303,9 @@ def _refusal(wanted: _Wanted, plan: Plan | None, unavailable: Sequence[Unavailab
     return NoFulfillmentOption(message="No location can fulfil this order.", unavailable=unavailable)
 
 
-def _rows(snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, *, actor: str, now: datetime) -> Rows:
+def _rows(snapshot: Snapshot, wanted: _Wanted, plan: Plan, *, actor: str, now: datetime) -> Rows:
     """Return the rows that placing this plan writes."""
-    order = wanted.order
+    order, order_id = wanted.order, new_id(now)
     line_ids = {line.sku: new_id(now) for line in wanted.lines}
     offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel)
     work = routing.offers(snapshot, plan.parcels, offered, line_ids, now=now)
