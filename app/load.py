@@ -276,8 +276,8 @@ def _duration(cell: str) -> timedelta:
         raise InvalidInput(message=f"{error}.", path=("handling_time",)) from None
 
 
-def _service(said: object) -> CarrierServiceChange:
-    """Return what an element of a JSON list of CarrierServiceInput says."""
+def read_service(said: object) -> CarrierServiceChange:
+    """Return what a JSON object like CarrierServiceInput says, or raise InvalidInput for a field that is no such."""
     row = _snake(said, CarrierServiceChange)
     for name, record in (("zones", ZoneReach), ("cost", CostStep)):
         if isinstance(parts := row.get(name), list):
@@ -344,7 +344,7 @@ _LOCATIONS = Kind(
     key=lambda row: row.code,
     write=_write_locations,
 )
-_SERVICES = Kind(record=CarrierServiceChange, read=_service, key=lambda row: row.code, write=_write_services)
+_SERVICES = Kind(record=CarrierServiceChange, read=read_service, key=lambda row: row.code, write=_write_services)
 _ITEMS = Kind(
     record=ItemRecord,
     required=("sku",),

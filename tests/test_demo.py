@@ -5,11 +5,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections import Counter
+from functools import cache
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from app.demo.goods import ean13
 from app.demo.network import DemoNetwork, make_network
 from app.demo.operations import ALL, to_paste
 from app.graphql import build_schema
-from app.settings import InvalidSettingError
+from app.settings import InvalidSettingError, load
 from domain.inventory import check
 from domain.transaction import open_pool
 from domain.vocabulary import LocationKind, ServiceLevel
@@ -31,9 +34,14 @@ from domain.vocabulary import LocationKind, ServiceLevel
 READY_SECONDS = 20
 
 
-@pytest.fixture(scope="module")
+@cache
+def network_of(country: str) -> DemoNetwork:
+    return make_network(country)
+
+
+@pytest.fixture
 def germany() -> DemoNetwork:
-    return make_network("DE")
+    return network_of("DE")
 
 
 def test_the_network_of_germany_is_whole_and_the_same_each_time(germany: DemoNetwork) -> None:
@@ -91,12 +99,12 @@ def test_an_unknown_country_is_a_clear_error(country: str) -> None:
 
 @pytest.mark.parametrize(("euros", "currency", "said"), [("4.95", "EUR", "4.95"), ("4.95", "JPY", "792")])
 def test_prices_have_the_digits_of_their_currency(euros: str, currency: str, said: str) -> None:
-    assert str(price(euros, currency)) == said
+    assert str(price(Decimal(euros), currency)) == said
 
 
 @pytest.mark.parametrize("country", ["JP", "VA"])
 def test_a_network_loads_whole_once_and_stays_as_people_left_it(dsn: str, country: str) -> None:
-    network = make_network(country)
+    network = network_of(country)
     assert asyncio.run(demo.fill(dsn, network)) is True
 
     async def sell() -> None:
@@ -120,8 +128,22 @@ def test_a_network_loads_whole_once_and_stays_as_people_left_it(dsn: str, countr
 
 def test_all_that_is_said_and_all_that_is_printed_is_valid(germany: DemoNetwork) -> None:
     schema = build_schema()._schema
-    for operation in (*ALL, *to_paste(germany), *to_paste(make_network("JP"))):
+    for operation in (*ALL, *to_paste(germany), *to_paste(network_of("JP"))):
         assert validate(schema, parse(operation)) == []
+
+
+def test_a_country_of_few_cities_gets_a_smaller_network_and_is_told_so(germany: DemoNetwork) -> None:
+    assert "too few cities" in demo.welcome(network_of("VA"), "http://here", "s" * 40)
+    assert "too few cities" not in demo.welcome(germany, "http://here", "s" * 40)
+
+
+def test_where_the_port_is_taken_the_next_free_one_is() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        taken = busy.getsockname()[1]
+        with demo._listen(load(host="127.0.0.1", port=taken)) as listener:
+            assert taken < listener.getsockname()[1] < taken + 20
 
 
 class Running:
@@ -183,8 +205,10 @@ def test_shoppers_order_stores_work_and_the_next_demo_goes_on(data_dir: Path) ->
         assert time.monotonic() - began < READY_SECONDS
         count = "query ($status: [AssignmentStatus!]) { assignments(where: { status: $status }) { totalCount } }"
         deadline = time.monotonic() + 60
-        while not first.ask(count, status=["HANDED_OVER", "COLLECTED"])["assignments"]["totalCount"]:
-            assert time.monotonic() < deadline, "nothing left its store"
+        while not first.ask(count, status=["PICKING", "PACKED", "READY_FOR_PICKUP", "HANDED_OVER"])["assignments"][
+            "totalCount"
+        ]:
+            assert time.monotonic() < deadline, "no store works"
             time.sleep(0.5)
         placed = first.ask(first.order)
         assert placed["placeOrder"]["__typename"] == "Order"

@@ -1,6 +1,7 @@
 """What the demo's shoppers and stores say to the gateway, and what it prints for people to paste."""
 
 import json
+from decimal import Decimal
 
 from app.demo.carriers import price
 from app.demo.network import DemoNetwork
@@ -71,7 +72,7 @@ def to_paste(network: DemoNetwork) -> tuple[str, str, str]:
     order = f"""mutation {{
   placeOrder(input: {{
     idempotencyKey: "my first order", customer: {{ name: "Ada" }}, currency: "{currency}"
-    lines: [{{ sku: {sku}, quantity: 1, unitPrice: "{price(str(good.price), currency)}" }}]
+    lines: [{{ sku: {sku}, quantity: 1, unitPrice: "{price(Decimal(good.price), currency)}" }}]
     method: DELIVERY, level: STANDARD, shipTo: {address}
   }}) {{
     __typename

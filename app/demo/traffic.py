@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -128,7 +129,7 @@ class Traffic:
 
     def _line(self, good: Good) -> Json:
         quantity = 2 if self.random.random() < TWO_OF_IT else 1
-        unit_price = price(str(good.price), self.network.country.currency)
+        unit_price = price(Decimal(good.price), self.network.country.currency)
         return {"sku": good.record.sku, "quantity": quantity, "unitPrice": str(unit_price)}
 
     def _choose(self, options: Sequence[Json]) -> Json | None:
