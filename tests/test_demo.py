@@ -11,8 +11,8 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from functools import cache
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
