@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import jwt
 
 from domain import inventory, places
 from domain.errors import InvalidInput, OptionExpired
+from domain.money import MOST_MINOR_UNITS
 from domain.network import Snapshot
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
@@ -25,12 +27,14 @@ from domain.planning.problem import (
     Share,
     Unavailable,
 )
+from domain.text import check_code, check_codes
 from domain.transaction import Connection
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
 
 MOST_LINES = 10
 MOST_UNITS = 1_000_000
 MOST_PICKUP_LOCATIONS = 50
+LONGEST_AHEAD = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +114,15 @@ def merged(lines: Sequence[CartLine]) -> tuple[CartLine, ...]:
         if known and known.unit_price != line.unit_price:
             raise InvalidInput(message=f"{line.sku} stands in the cart at two prices.", path=(*path, "unitPrice"))
         quantity = line.quantity + (known.quantity if known else 0)
+        if quantity > MOST_UNITS:
+            raise InvalidInput(message=f"Together, that is more than {MOST_UNITS:,}.", path=(*path, "quantity"))
         cart[line.sku] = replace(line, quantity=quantity)
     if len(cart) > MOST_LINES:
         raise InvalidInput(message=f"A cart holds at most {MOST_LINES} different items.", path=("lines",))
-    return tuple(cart.values())
+    whole = tuple(cart.values())
+    if (cart_value(whole) or 0) > MOST_MINOR_UNITS:
+        raise InvalidInput(message="The cart is worth too much.", path=("lines",))
+    return whole
 
 
 async def fulfillment_options(
@@ -123,6 +132,7 @@ async def fulfillment_options(
 
     Raises InvalidInput for an empty or oversized cart, a quantity below 1 and a destination that is no address.
     """
+    _check(request, now=now)
     request = replace(request, lines=merged(request.lines))
     target = await _target(connection, request)
     grams = {row.sku: row.weight_grams for row in await inventory.items(connection, [x.sku for x in request.lines])}
@@ -141,14 +151,24 @@ async def fulfillment_options(
     )
 
 
-async def _target(connection: Connection, request: OptionsRequest) -> Point | None:
+def _check(request: OptionsRequest, *, now: datetime) -> None:
     if not 1 <= request.pickup_locations <= MOST_PICKUP_LOCATIONS:
         message = f"Ask for 1 to {MOST_PICKUP_LOCATIONS} pickup locations."
         raise InvalidInput(message=message, path=("pickupLocations",))
-    if request.destination is None:
-        return None
-    places.validate(request.destination, path=("destination",))
-    return await places.resolve(connection, request.destination)
+    if request.within_km is not None and not 0 < request.within_km < math.inf:
+        raise InvalidInput(message="withinKm is a number above 0.", path=("withinKm",))
+    if request.at and abs(request.at - now) > LONGEST_AHEAD:
+        raise InvalidInput(message=f"Plan within {LONGEST_AHEAD.days} days of the present.", path=("at",))
+    check_code(request.channel, path=("channel",))
+    check_codes(request.tags, path=("tags",))
+    if request.destination:
+        places.validate(request.destination, path=("destination",))
+    if request.near:
+        places.check_position(request.near, path=("near",))
+
+
+async def _target(connection: Connection, request: OptionsRequest) -> Point | None:
+    return await places.resolve(connection, request.destination) if request.destination else None
 
 
 async def _problem(

@@ -27,6 +27,7 @@ from domain.orders import OrderRow
 from domain.placement.batcher import Batcher, Rows
 from domain.places import Address
 from domain.planning.problem import Line, Missing, Plan, Point, Problem, Unavailable
+from domain.text import check_code, check_codes, check_optional_text, check_text
 from domain.transaction import Connection, Database
 from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel, UnavailabilityCode, UpdateKind
 
@@ -161,20 +162,21 @@ class Placement:
 
 
 def _check(order: NewOrder) -> None:
-    for name, text, longest in (
-        ("idempotencyKey", order.idempotency_key, KEY_LENGTH),
-        ("channel", order.channel, 64),
-        ("number", order.number, 64),
-    ):
-        if text is not None and not 1 <= len(text.strip()) <= longest:
-            raise InvalidInput(message=f"This holds 1 to {longest} characters.", path=(name,))
-    if not order.customer_name.strip():
-        raise InvalidInput(message="A customer has a name.", path=("customer", "name"))
+    check_text(order.idempotency_key, path=("idempotencyKey",), longest=KEY_LENGTH)
+    check_code(order.channel, path=("channel",))
+    if order.number is not None:
+        check_code(order.number, path=("number",))
+    check_codes(order.tags, path=("tags",))
+    check_text(order.customer_name, path=("customer", "name"))
+    check_optional_text(order.customer_email or "", path=("customer", "email"))
+    check_optional_text(order.customer_phone or "", path=("customer", "phone"))
     if order.ship_to:
         places.validate(order.ship_to, path=("shipTo",))
     wish = order.method is FulfillmentMethod.DELIVERY or (order.method is None and order.token is None)
     if wish and not order.token and order.ship_to is None:
         raise InvalidInput(message="A delivery needs an address.", path=("shipTo",))
+    if order.method is FulfillmentMethod.DELIVERY and order.pickup_location_id:
+        raise InvalidInput(message="A delivery has no pickup location.", path=("pickupLocationId",))
 
 
 def _chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> _Wanted:
@@ -231,7 +233,7 @@ def _agree(order: NewOrder, lines: Sequence[CartLine], promise: Promise, snapsho
         (order.channel == promise.channel, "channel", f"The option was for channel {promise.channel}."),
         (set(order.tags) == set(promise.tags), "tags", "The option was for other tags."),
         (order.method in {None, plan.method}, "method", f"The option was for {plan.method}."),
-        (order.level in {None, plan.level}, "level", f"The option was for {plan.level}."),
+        (order.level in {None, plan.level}, "level", f"The option was for {plan.level or plan.method}."),
         (
             order.pickup_location_id is None or (place is not None and place.code == plan.pickup_code),
             "pickupLocationId",
