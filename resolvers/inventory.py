@@ -39,7 +39,7 @@ async def availability(
 async def stock_levels(
     info: Info, page: Page, skus: list[str] | None = None, location: strawberry.ID | None = None
 ) -> Connection[StockLevel]:
-    asked = uuid_of(location, "Location") if location else None
+    asked = None if location is None else uuid_of(location, "Location")
     listing = inventory.stock_listing(skus=skus, location_ids=info.context.narrowed(asked))
     return await connect(info.context.database, listing, page, StockLevel.of)
 

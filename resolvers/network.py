@@ -30,7 +30,7 @@ async def viewer(info: Info) -> Viewer:
 
 async def location(info: Info, id: strawberry.ID | None = None, code: str | None = None) -> Location | None:
     snapshot = await info.context.network()
-    key = uuid_of(id, "Location") if id else snapshot.id_by_code.get(code or "")
+    key = uuid_of(id, "Location") if id is not None else snapshot.id_by_code.get(code or "")
     row = snapshot.locations.get(key) if key else None
     return Location.of(row) if row and code in {None, row.code} else None
 

@@ -14,7 +14,7 @@ from schema.paging import Connection, connect, uuid_of
 
 async def order(info: Info, id: strawberry.ID | None = None, number: str | None = None) -> Order | None:
     context = info.context
-    if id:
+    if id is not None:
         row = await context.loaders.order.load(uuid_of(id, "Order"))
     elif number and context.viewer.role is not Role.STOREFRONT:
         async with context.database.reading() as connection:

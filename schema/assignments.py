@@ -111,7 +111,7 @@ class AssignmentWhere:
 
     def value(self) -> AssignmentFilter:
         return AssignmentFilter(
-            location_ids=[uuid_of(self.location, "Location")] if self.location else None,
+            location_ids=[uuid_of(self.location, "Location")] if self.location is not None else None,
             status=self.status,
             method=self.method,
             due_before=self.due_before,

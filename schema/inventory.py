@@ -28,6 +28,10 @@ strawberry.enum(
 )
 
 
+LARGEST_INT = 2**31 - 1
+"""GraphQL's Int holds no more; a network that has more of an item has enough."""
+
+
 @strawberry.type(description="What one location can sell of an item.")
 class LocationAvailability:
     location: Location
@@ -46,7 +50,7 @@ class Availability:
     def of(cls, found: Found) -> "Availability":
         return cls(
             sku=found.sku,
-            available=found.available,
+            available=min(found.available, LARGEST_INT),
             location_count=found.location_count,
             nearest=[
                 LocationAvailability(

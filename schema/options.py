@@ -60,7 +60,7 @@ class FulfillmentOptionsInput:
             within_km=self.within_km,
             pickup_locations=5 if self.pickup_locations is None else self.pickup_locations,
             channel=self.channel,
-            tags=tuple(self.tags),
+            tags=tuple(dict.fromkeys(self.tags)),
             at=self.at,
         )
 

@@ -171,7 +171,7 @@ class OrderWhere:
             tags=self.tags,
             channel=self.channel,
             method=self.method,
-            location_ids=[uuid_of(self.location, "Location")] if self.location else None,
+            location_ids=[uuid_of(self.location, "Location")] if self.location is not None else None,
             sku=self.sku,
             customer_email=self.customer_email,
             placed_from=self.placed_from,
@@ -228,7 +228,7 @@ class PlaceOrderInput:
             customer_name=self.customer.name,
             customer_email=self.customer.email,
             customer_phone=self.customer.phone,
-            tags=tuple(self.tags),
+            tags=tuple(dict.fromkeys(self.tags)),
             lines=tuple(
                 CartLine(
                     sku=line.sku,
@@ -241,7 +241,9 @@ class PlaceOrderInput:
             method=self.method,
             level=self.level,
             ship_to=self.ship_to.value() if self.ship_to else None,
-            pickup_location_id=uuid_of(self.pickup_location_id, "Location") if self.pickup_location_id else None,
+            pickup_location_id=(
+                None if self.pickup_location_id is None else uuid_of(self.pickup_location_id, "Location")
+            ),
         )
 
 

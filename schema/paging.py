@@ -23,6 +23,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 
 SEPARATOR = "\x1f"
+NUL = "\0"
+"""Postgres takes it in no text, and it is in no id of ours."""
 
 
 @strawberry.interface(description="Something with a global id, to be read again with node(id).")
@@ -39,10 +41,11 @@ def global_id(kind: str, *key: object) -> strawberry.ID:
 def parse_id(text: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the type's name and the key that `global_id` wrote, None for anything else."""
     try:
-        kind, *key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(SEPARATOR)
+        written = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError):
         return None
-    return kind, tuple(key)
+    kind, *key = written.split(SEPARATOR)
+    return None if NUL in written else (kind, tuple(key))
 
 
 def uuid_of(text: str, kind: str) -> UUID:

@@ -1,7 +1,8 @@
 """Scalars, money, places: what every other type of the contract is made of."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NewType
 
 import strawberry
@@ -16,6 +17,7 @@ from domain.planning.problem import Point
 Cursor = NewType("Cursor", str)
 
 LONGEST_CURSOR = 100
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def _refuse(kind: str, example: str) -> GraphQLError:
@@ -51,13 +53,8 @@ def _parse_duration(value: object) -> timedelta:
 
 
 def _parse_decimal(value: object) -> Decimal:
-    try:
-        if isinstance(value, str):
-            amount = Decimal(value)
-            if amount.is_finite():
-                return amount
-    except InvalidOperation:
-        pass
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Decimal(value)
     raise _refuse("decimal in a string", '"19.90"')
 
 
