@@ -6,6 +6,8 @@ from uuid import UUID
 
 import strawberry
 
+from domain.errors import InvalidInput
+from domain.paging import LARGEST_SIZE
 from schema.assignments import Assignment, AssignmentLine
 from schema.context import Info
 from schema.inventory import Item, StockLevel
@@ -26,6 +28,8 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:
 
 
 async def nodes(info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+    if len(ids) > LARGEST_SIZE:
+        raise InvalidInput(message=f"At most {LARGEST_SIZE} ids are allowed.", path=("ids",))
     return await asyncio.gather(*(node(info, id) for id in ids))
 
 
