@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app import auth, graphiql
 from app.background import running
@@ -101,20 +101,22 @@ def create_app(
             yield
 
     app = Starlette(
-        routes=[
-            Route("/graphql", view),
-            WebSocketRoute("/graphql", view),
-            Route("/healthz", _healthz),
-            Route("/readyz", _readyz),
-            Route("/metrics", metrics.page),
-            Route("/favicon.ico", _no_icon),
-            graphiql.assets(),
-        ],
-        middleware=[Middleware(CountRequests, metrics=metrics)],
-        lifespan=lifespan,
+        routes=_routes(view, metrics), middleware=[Middleware(CountRequests, metrics=metrics)], lifespan=lifespan
     )
     app.state.stopping = view.stopping
     return app
+
+
+def _routes(view: GraphQLView, metrics: Metrics) -> list[BaseRoute]:
+    return [
+        Route("/graphql", view),
+        WebSocketRoute("/graphql", view),
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+        Route("/metrics", metrics.page),
+        Route("/favicon.ico", _no_icon),
+        graphiql.assets(),
+    ]
 
 
 @asynccontextmanager
