@@ -232,7 +232,8 @@ class Feed:
                 log.warning("feed_unreadable", error=str(error))
                 await asyncio.sleep(POLL_SECONDS * 10)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._nudge.wait()
             self._nudge.clear()
 
     async def _advance(self) -> int:
