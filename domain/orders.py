@@ -11,7 +11,8 @@ from domain.errors import NotFound
 from domain.paging import Listing
 from domain.places import AddressJson
 from domain.transaction import Connection, Row
-from domain.vocabulary import AssignmentStatus, FulfillmentMethod, OrderStatus, UpdateKind
+from domain.viewer import Viewer
+from domain.vocabulary import AssignmentStatus, FulfillmentMethod, OrderStatus, Role, UpdateKind
 
 UNDERWAY = frozenset({AssignmentStatus.PICKING, AssignmentStatus.PACKED, AssignmentStatus.READY_FOR_PICKUP})
 WAITING = frozenset({AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED})
@@ -176,6 +177,13 @@ async def timeline_of(connection: Connection, order_ids: Sequence[UUID]) -> list
         record_class=TimelineRow,
     )
     return rows
+
+
+def may_read(row: TimelineRow, viewer: Viewer) -> bool:
+    """Say whether a viewer may read what happened: a store nothing of another's work, nor to whom else it went."""
+    if row.location_id is not None:
+        return viewer.works_at(row.location_id)
+    return viewer.role is not Role.STORE or row.kind != UpdateKind.ORDER_ROUTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

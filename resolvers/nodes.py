@@ -14,6 +14,7 @@ from schema.inventory import Item, StockLevel
 from schema.network import CarrierService, Location
 from schema.orders import Order, OrderLine
 from schema.paging import Node, parse_id
+from schema.permission import OFFICE
 
 
 async def node(info: Info, id: strawberry.ID) -> Node | None:
@@ -40,7 +41,7 @@ async def _location(info: Info, key: str) -> Location | None:
 
 async def _carrier_service(info: Info, code: str) -> CarrierService | None:
     row = (await info.context.network()).services.get(code)
-    return CarrierService.of(row) if row else None
+    return CarrierService.of(row) if row and (row.active or info.context.viewer.role in OFFICE) else None
 
 
 async def _item(info: Info, sku: str) -> Item | None:

@@ -143,7 +143,7 @@ async def _locations(context: Context, location_id: strawberry.ID | None) -> fro
         return context.viewer.location_ids if context.viewer.role is Role.STORE else None
     key = uuid_of(location_id, "Location")
     known = key in (await context.network()).locations
-    if not known or (context.viewer.role is Role.STORE and not context.viewer.works_at(key)):
+    if not known or not context.viewer.works_at(key):
         raise NotFound(message="There is no such location.", path=("locationId",))
     return frozenset({key})
 

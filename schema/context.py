@@ -90,7 +90,7 @@ class Context:
 
     def narrowed(self, location_id: UUID | None) -> list[UUID] | None:
         """Return the locations to list the work of: the one asked for, less what the viewer may not see; None: all."""
-        if self.viewer.role is not Role.STORE:
+        if self.viewer.role in {Role.OPERATIONS, Role.ADMIN}:
             return None if location_id is None else [location_id]
         return [each for each in sorted(self.viewer.location_ids) if location_id in {None, each}]
 

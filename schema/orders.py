@@ -10,9 +10,10 @@ import strawberry
 from domain import orders
 from domain.money import check_currency, to_minor
 from domain.options import CartLine
-from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort
+from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort, TimelineRow
 from domain.placement import NewOrder
 from domain.places import Address as AddressValue
+from domain.viewer import Viewer
 from domain.vocabulary import FulfillmentMethod, OrderStatus, Role, ServiceLevel
 from schema.context import Info
 from schema.errors import IdempotencyConflictError, InvalidInputError, OptionExpiredError
@@ -48,6 +49,12 @@ class TimelineEntry:
     kind: str
     message: str
     actor: str | None
+
+    @classmethod
+    def of(cls, row: TimelineRow, viewer: Viewer) -> "TimelineEntry":
+        # What befell the order as a whole may have been done at another store.
+        anonymous = row.location_id is None and viewer.role is Role.STORE
+        return cls(at=row.at, kind=row.kind, message=row.message, actor=None if anonymous else row.actor)
 
 
 @strawberry.type(description="A wanted quantity of one item.")
@@ -146,11 +153,7 @@ class Order(Node):
     async def timeline(self, info: Info) -> list[TimelineEntry]:
         viewer = info.context.viewer
         rows = await info.context.loaders.timeline.load(self.row.id)
-        return [
-            TimelineEntry(at=row.at, kind=row.kind, message=row.message, actor=row.actor)
-            for row in rows
-            if row.location_id is None or viewer.works_at(row.location_id)
-        ]
+        return [TimelineEntry.of(row, viewer) for row in rows if orders.may_read(row, viewer)]
 
 
 @strawberry.input(description="Which orders; what is left out narrows nothing. location: any of its work lies there.")

@@ -38,7 +38,7 @@ class Allowed(FieldExtension):
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401
         viewer = info.context.viewer
         if viewer.role in self.roles:
-            answer = next_(source, info, **kwargs)
+            answer: Any = next_(source, info, **kwargs)  # a subscription answers at once, with a generator
             return await answer if inspect.isawaitable(answer) else answer
         if self.hidden is None:
             raise forbidden(viewer.role, info.field_name)
