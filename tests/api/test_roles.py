@@ -1,0 +1,252 @@
+"""Who may what: every root field as every caller, over real sockets."""
+
+import asyncio
+import json
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from gql.transport.exceptions import TransportQueryError
+from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLUnionType, get_named_type
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.field import StrawberryField
+
+from domain.vocabulary import Role
+from schema.permission import Allowed
+from tests.api.house import House
+from tests.api.viewers import CALLERS, NODES, OPERATIONS, OWN, SCHEMA, STOREFRONT, Caller, Town, selections, settled
+
+RULES = {
+    # the rule is for   storefront   another store  the store    operations   admin
+    "everybody":       ("yes",       "yes",         "yes",       "yes",       "yes"),
+    "shops":           ("yes",       "FORBIDDEN",   "FORBIDDEN", "yes",       "yes"),
+    "its readers":     ("yes",       "nothing",     "yes",       "yes",       "yes"),
+    "its workers":     ("FORBIDDEN", "nothing",     "yes",       "yes",       "yes"),
+    "the office":      ("FORBIDDEN", "FORBIDDEN",   "FORBIDDEN", "yes",       "yes"),
+    "the owner":       ("FORBIDDEN", "FORBIDDEN",   "FORBIDDEN", "FORBIDDEN", "yes"),
+}  # fmt: skip
+
+TO = '{postalCode: "10115", city: "Berlin", country: "DE"}'
+ORDER = (
+    '{idempotencyKey: "new", customer: {name: "Dora"}, method: DELIVERY, '
+    f'shipTo: {TO}, lines: [{{sku: "mug", quantity: 1, unitPrice: "5.00"}}]}}'
+)
+PLACE = (
+    '{code: "NEW", name: "New", kind: STORE, latitude: 52.4, longitude: 13.1, country: "DE", '
+    'postalCode: "14467", city: "Potsdam", timeZone: "Europe/Berlin", services: [SHIP]}'
+)
+ROOTS = {
+    # root field: (who gets an answer, what is asked of the store's things), in the order asked
+    "node": ("everybody", "id: <place>"),
+    "nodes": ("everybody", "ids: [<place>]"),
+    "viewer": ("everybody", ""),
+    "updatesCursor": ("everybody", ""),
+    "fulfillmentOptions": ("shops", f'input: {{lines: [{{sku: "pen", quantity: 1}}], destination: {TO}}}'),
+    "availability": ("everybody", 'skus: ["quill"]'),
+    "location": ("everybody", "id: <place>"),
+    "locations": ("everybody", ""),
+    "item": ("everybody", 'sku: "quill"'),
+    "carrierServices": ("the office", ""),
+    "stockLevels": ("its workers", "location: <place>"),
+    "order": ("its readers", "id: <order>"),
+    "orders": ("its workers", "where: {location: <place>}"),
+    "assignments": ("its workers", "where: {location: <place>}"),
+    "placeOrder": ("shops", f"input: {ORDER}"),
+    "rejectAssignment": ("its workers", "id: <offered>, reason: TOO_BUSY"),
+    "acceptAssignment": ("its workers", "id: <work>"),
+    "startPicking": ("its workers", "id: <work>"),
+    "reportPicked": ("its workers", "id: <work>, lines: [{lineId: <line>, picked: 1}]"),
+    "packAssignment": ("its workers", "id: <work>"),
+    "handOverAssignment": ("its workers", "id: <work>"),
+    "markReadyForPickup": ("its workers", "id: <parcel>"),
+    "collectAssignment": ("its workers", "id: <parcel>, pickupCode: <code>"),
+    "adjustStock": (
+        "its workers", 'sku: "quill", locationId: <place>, delta: 1, reason: ADJUSTED, idempotencyKey: "found"'
+    ),
+    "importStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", onHand: 1}]'),
+    "importItems": ("the office", 'rows: [{sku: "bowl", name: "Bowl"}]'),
+    "setLocationStatus": ("the office", "id: <place>, status: SUSPENDED"),
+    "importLocations": ("the owner", f"rows: [{PLACE}]"),
+    "importCarrierServices": ("the owner", 'rows: [{code: "parcel", name: "Parcel"}]'),
+    "saveLocation": ("the owner", 'input: {code: "SM", name: "Berlin Mitte"}'),
+    "saveCarrierService": ("the owner", 'input: {code: "parcel", name: "Standard"}'),
+    "orderUpdates": ("its readers", "orderId: <order>, after: <start>"),
+    "assignmentUpdates": ("its workers", "locationId: <place>, after: <start>"),
+    "stockUpdates": ("its workers", "locationId: <place>, after: <start>"),
+}  # fmt: skip
+
+
+@pytest.fixture
+async def town(house: House) -> Town:
+    return await settled(house)
+
+
+def asked(town: Town, name: str, arguments: str) -> str:
+    """Return the selection of a root field, with the things of the store SM for its arguments."""
+    share = town.shares["SM"]
+    things = {
+        "place": town.house.ids["SM"], "order": share.ids["Order"][0], "work": share.work["id"],
+        "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
+        "code": share.pickup_code, "start": town.start,
+    }  # fmt: skip
+    for thing, value in things.items():
+        arguments = arguments.replace(f"<{thing}>", json.dumps(value))
+    root = next(kind for kind in ("Query", "Mutation", "Subscription") if name in SCHEMA.type_map[kind].fields)  # type: ignore[attr-defined]
+    target = get_named_type(SCHEMA.type_map[root].fields[name].type)  # type: ignore[attr-defined]
+    below = ""
+    if isinstance(target, GraphQLObjectType):
+        below = f"{{ {selections(target.name, 1)[0]} }}"
+    elif isinstance(target, GraphQLUnionType):
+        thing = target.types[0].name
+        below = f"{{ __typename ... on UserError {{ message }} ... on {thing} {{ {selections(thing, 1)[0]} }} }}"
+    elif isinstance(target, GraphQLInterfaceType):
+        below = "{ __typename id }"
+    return f"{root.lower()} {{ {name}{f'({arguments})' if arguments else ''} {below} }}"
+
+
+def verdict(answer: dict[str, Any]) -> str:
+    """Return what became of a question: yes, nothing, or FORBIDDEN."""
+    for error in answer.get("errors", ()):
+        assert error["extensions"]["code"] in {"FORBIDDEN", "NOT_FOUND"}, error
+        return "FORBIDDEN" if error["extensions"]["code"] == "FORBIDDEN" else "nothing"
+    (value,) = answer["data"].values()
+    kind = value.get("__typename", "") if isinstance(value, dict) else ""
+    if value is None or kind == "NotFoundError" or (kind.endswith("Connection") and value["edges"] == []):
+        assert kind in {"", "NotFoundError"} or value["totalCount"] == 0
+        return "nothing"
+    assert not kind.endswith("Error"), answer
+    return "yes"
+
+
+async def first_update(town: Town, caller: Caller, query: str) -> dict[str, Any]:
+    """Return a subscription's first update, or why there is none, as an answer."""
+    try:
+        async with asyncio.timeout(5), aclosing(town.follow(caller, query)) as updates:
+            return {"data": {"update": await anext(updates)}}
+    except TransportQueryError as error:
+        return {"errors": error.errors}
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda caller: caller.title)
+async def test_each_root_field_answers_those_it_is_for(town: Town, caller: Caller) -> None:
+    wanted = {name: RULES[rule][CALLERS.index(caller)] for name, (rule, _) in ROOTS.items()}
+    found = {}
+    for name, (_, arguments) in ROOTS.items():
+        query = asked(town, name, arguments)
+        ask = first_update if query.startswith("subscription") else Town.post
+        found[name] = verdict(await ask(town, caller, query))
+    assert found == wanted
+
+
+def test_each_root_field_says_who_may_use_it_and_what_it_is_for() -> None:
+    fields = {
+        name: each
+        for root in ("Query", "Mutation", "Subscription")
+        for name, each in SCHEMA.type_map[root].fields.items()
+    }  # type: ignore[attr-defined]
+    assert set(fields) == set(ROOTS)
+    assert [name for name, each in fields.items() if not each.description] == []
+    assert [name for name, each in fields.items() if not declared(each)] == []
+
+
+def declared(each: GraphQLField) -> bool:
+    """Say whether a field declares who may use it."""
+    definition: StrawberryField = each.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    return any(isinstance(extension, Allowed) for extension in definition.extensions)
+
+
+CHOSEN = {
+    # What these show was chosen by a root field, or is public.
+    "Viewer.locations", "FulfillmentOption.pickupLocation", "PlannedParcel.location", "PlannedParcel.carrierService",
+    "LocationAvailability.location", "OrderUpdate.order", "AssignmentUpdate.assignment", "StockUpdate.location",
+    "StockUpdate.level",
+}  # fmt: skip
+
+
+def test_each_edge_says_who_may_follow_it() -> None:
+    roots = {"Query", "Mutation", "Subscription"}
+    guarded = NODES | {"Customer", "TimelineEntry", "Capacity"}
+    guarded |= {f"{kind}Connection" for kind in guarded}
+    undeclared = {
+        f"{kind.name}.{name}"
+        for kind in SCHEMA.type_map.values()
+        if isinstance(kind, GraphQLObjectType) and kind.name not in roots and not kind.name.endswith("Edge")
+        for name, each in kind.fields.items()
+        if get_named_type(each.type).name in guarded and not declared(each)
+    }
+    assert undeclared == CHOSEN
+
+
+async def test_a_store_hears_of_no_order_but_its_own_and_of_no_other_stores_work(town: Town) -> None:
+    async def heard(field: str, selection: str, until: str) -> list[dict[str, Any]]:
+        updates = []
+        query = f"subscription {{ {field}(after: {json.dumps(town.start)}) {{ {selection} }} }}"
+        async with asyncio.timeout(10), aclosing(town.follow(OWN, query)) as following:
+            async for update in following:
+                updates.append(update)
+                if until in json.dumps(update):
+                    return updates
+        raise AssertionError
+
+    foreign = await town.house.place("foreign", [("quiz", 1)])
+    last = await town.house.place("last", [("quill", 1), ("quiz", 1)])
+    orders = await heard("orderUpdates", "order { id number } status", last["id"])
+    own = {town.shared, *town.shares["SM"].ids["Order"], last["id"]}
+    assert {update["order"]["id"] for update in orders} == own
+    assert foreign["id"] not in own
+    await town.post(OWN, asked(town, "adjustStock", ROOTS["adjustStock"][1]))
+    stock = await heard("stockUpdates", "sku location { code } onHand", "701042")
+    assert {update["location"]["code"] for update in stock} == {"SM"}
+
+
+async def test_a_storefront_knows_no_number_and_follows_only_an_order_it_names(town: Town) -> None:
+    number = town.shares["SM"].number
+    assert await town.post(STOREFRONT, f'{{ order(number: "{number}") {{ id }} }}') == {"data": {"order": None}}
+    seen = await first_update(town, STOREFRONT, f'subscription {{ orderUpdates(after: "{town.start}") {{ kind }} }}')
+    assert verdict(seen) == "FORBIDDEN"
+    place = json.dumps(town.house.ids["SM"])
+    where = f'orderId: "{town.shared}", locationId: {place}, after: "{town.start}"'
+    seen = await first_update(town, STOREFRONT, f"subscription {{ orderUpdates({where}) {{ kind }} }}")
+    assert verdict(seen) == "nothing"
+
+
+async def test_an_id_and_a_number_that_contradict_each_other_find_nothing(town: Town) -> None:
+    share = town.shares["SM"]
+    query = "query ($id: ID, $number: String) { order(id: $id, number: $number) { id } }"
+    for number, found in ((share.number, {"id": share.ids["Order"][0]}), (town.shares["SN"].number, None)):
+        answer = await town.post(OPERATIONS, query, id=share.ids["Order"][0], number=number)
+        assert answer == {"data": {"order": found}}
+
+
+async def test_an_inactive_carrier_service_is_known_to_the_office_only(town: Town) -> None:
+    codes = await town.house.ask(Role.ADMIN, "{ carrierServices { id code } }")
+    (courier,) = [each["id"] for each in codes if each["code"] == "courier"]
+    query = f'{{ node(id: "{courier}") {{ id }} }}'
+    assert verdict(await town.post(OWN, query)) == "yes"
+    save = 'mutation { saveCarrierService(input: {code: "courier", active: false}) { __typename } }'
+    assert (await town.house.ask(Role.ADMIN, save)) == {"__typename": "CarrierService"}
+    seen = {caller.title: verdict(await town.post(caller, query)) for caller in CALLERS}
+    assert tuple(seen.values()) == ("nothing", "nothing", "nothing", "yes", "yes")
+
+
+async def test_a_store_of_two_locations_sees_both(town: Town) -> None:
+    both = Caller("both", Role.STORE, ("SM", "SN"), "Both")
+    query = "{ viewer { locations { code } } assignments { totalCount } order(id: %s) { assignments { id } } }"
+    answer = (await town.post(both, query % json.dumps(town.shared)))["data"]
+    assert [place["code"] for place in answer["viewer"]["locations"]] == ["SM", "SN"]
+    assert answer["assignments"]["totalCount"] == 8
+    assert len(answer["order"]["assignments"]) == 2
+
+
+async def test_a_store_that_is_not_there_sees_nothing_and_nothing_fails(town: Town) -> None:
+    nowhere = Caller("nowhere", Role.STORE, ("XX",), "Nowhere")
+    answer = await town.post(
+        nowhere,
+        """{ viewer { locations { code } } orders { totalCount edges { cursor } }
+        assignments { totalCount edges { cursor } } stockLevels { totalCount edges { cursor } } }""",
+    )
+    nothing = {"totalCount": 0, "edges": []}
+    lists = {"orders": nothing, "assignments": nothing, "stockLevels": nothing}
+    assert answer == {"data": {"viewer": {"locations": []}, **lists}}
+    for name in ("order", "acceptAssignment", "adjustStock"):
+        assert verdict(await town.post(nowhere, asked(town, name, ROOTS[name][1]))) == "nothing"

@@ -1,0 +1,258 @@
+"""A town with two stores that share an order, five callers, and what none of them may ever read."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from gql import Client, gql
+from gql.transport.websockets import WebsocketsTransport
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    get_named_type,
+    is_leaf_type,
+)
+
+from app import auth
+from app.graphql import build_schema
+from domain.vocabulary import Role
+from tests.api.house import SECRET, House
+
+SCHEMA = build_schema()._schema
+NODES = {kind.name for kind in SCHEMA.get_possible_types(SCHEMA.type_map["Node"])}  # type: ignore[arg-type]
+FIELDS_A_QUERY = 480
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the column of the tables."""
+
+    title: str
+    role: Role
+    locations: tuple[str, ...] = ()
+    name: str = "Nobody"
+
+    def token(self, house: House) -> str:
+        ttl = timedelta(hours=8)
+        return auth.issue(SECRET, role=self.role, name=self.name, ttl=ttl, now=house.now, locations=self.locations)
+
+
+STOREFRONT = Caller("storefront", Role.STOREFRONT, name="The shop")
+OTHER = Caller("another store", Role.STORE, ("SN",), name="Nils of Nord")
+OWN = Caller("the store", Role.STORE, ("SM",), name="Mia of Mitte")
+OPERATIONS = Caller("operations", Role.OPERATIONS, name="Olga")
+ADMIN = Caller("admin", Role.ADMIN, name="Arno")
+CALLERS = (STOREFRONT, OTHER, OWN, OPERATIONS, ADMIN)
+
+
+@dataclass(kw_only=True)
+class Share:
+    """What belongs to one store: its objects by kind, and the texts that give them away."""
+
+    ids: dict[str, list[str]]
+    """Node ids by type."""
+    number: str
+    """Of the pickup, an order that the store does alone."""
+    pickup_code: str
+    work: dict[str, Any]
+    """Its assignment of the shared order, OFFERED."""
+    parcel: dict[str, Any]
+    """That of the pickup, PACKED."""
+    offered: dict[str, Any]
+    """That of another order which it does alone, OFFERED."""
+    secrets: set[str]
+    order_secrets: set[str]
+    """What only those read who may read the orders that the store does alone."""
+
+
+@dataclass(kw_only=True)
+class Town:
+    """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it."""
+
+    house: House
+    shared: str
+    start: str
+    shares: dict[str, Share] = field(default_factory=dict)
+
+    async def post(self, caller: Caller, query: str, **variables: Any) -> dict[str, Any]:
+        """Return the whole answer, errors too; nothing in it may be a secret."""
+        headers = {"Authorization": f"Bearer {caller.token(self.house)}"}
+        answer = await self.house.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+        result: dict[str, Any] = answer.json()
+        self.no_secret(caller, result)
+        return result
+
+    async def follow(self, caller: Caller, query: str) -> AsyncIterator[Any]:
+        """Yield a subscription's updates, looked through for secrets."""
+        transport = WebsocketsTransport(
+            url=f"ws://{self.house.address}/graphql",
+            init_payload={"authorization": f"Bearer {caller.token(self.house)}"},
+            subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+        )
+        async with Client(transport=transport) as session, aclosing(session.subscribe(gql(query))) as updates:
+            async for update in updates:
+                self.no_secret(caller, update)
+                yield next(iter(update.values()))
+
+    def no_secret(self, caller: Caller, answer: object) -> None:
+        """Fail where the answer holds a text that the caller may not read."""
+        text = json.dumps(answer, ensure_ascii=False)
+        found = [secret for secret in self.secrets(caller) if re.search(rf"\b{re.escape(secret)}\b", text)]
+        assert not found, f"{caller.title} reads {found} in {text[:2000]}"
+
+    def secrets(self, caller: Caller) -> set[str]:
+        """Return what the caller may never read. The storefront knows of SN's pickup nothing, not even its id."""
+        if caller.role is Role.STOREFRONT:
+            return self.shares["SM"].secrets | self.shares["SN"].secrets | self.shares["SN"].order_secrets
+        if caller.role is not Role.STORE:
+            return set()
+        codes = {share.pickup_code for share in self.shares.values()}
+        foreign = [share for code, share in self.shares.items() if code not in caller.locations]
+        return codes.union(*(share.secrets | share.order_secrets for share in foreign))
+
+
+async def settled(house: House) -> Town:
+    """Furnish two stores alike: stock and capacity with figures that are nowhere else, orders, and work begun."""
+    start = await house.ask(Role.ADMIN, "{ updatesCursor }")
+    for code, (sku, figure) in {"SM": ("quill", 701), "SN": ("quiz", 702)}.items():
+        await _stock(house, code, sku, figure)
+    shared = await _place(house, "shared", [("quill", 1), ("quiz", 1)], "Ada")
+    town = Town(house=house, shared=shared["id"], start=start)
+    for code, caller, sku, figure, name in (("SM", OWN, "quill", 701, "Bert"), ("SN", OTHER, "quiz", 702, "Cora")):
+        town.shares[code] = await _share(town, code, caller, sku, figure, name)
+    return town
+
+
+async def _stock(house: House, code: str, sku: str, figure: int) -> None:
+    item = {
+        "sku": sku, "name": sku, "weightGrams": 5, "tags": ["new"], "barcodes": ["1"], "imageUrl": "https://a.example/q"
+    }  # fmt: skip
+    row = {"sku": sku, "locationCode": code, "onHand": figure * 1000 + 41, "safetyStock": figure * 1000}
+    place = {
+        "code": code,
+        "tags": ["downtown"],
+        "closures": [{"date": "2026-12-25", "reason": "Christmas"}],
+        "capacity": [{"weekday": 1, "orders": figure * 1000 + 51, "units": figure * 1000 + 52}],
+    }
+    for name, argument, kind, value in (
+        ("importItems", "rows", "[ItemRowInput!]!", [item]),
+        ("importStock", "rows", "[StockRowInput!]!", [row]),
+        ("saveLocation", "input", "LocationInput!", place),
+    ):
+        query = f"mutation ($v: {kind}) {{ {name}({argument}: $v) {{ __typename }} }}"
+        told = await house.ask(Role.ADMIN, query, v=value)
+        assert told["__typename"] in {"ImportResult", "Location"}, told
+
+
+async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str, **more: Any) -> dict[str, Any]:
+    customer = {"name": name, "email": f"{name.lower()}@{key}.example", "phone": f"0049 30 {key}"}
+    order = await house.place(key, lines, customer=customer, tags=["gift"], **more)
+    assert order["__typename"] == "Order", order
+    return order
+
+
+async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, name: str) -> Share:
+    house, place = town.house, town.house.ids[code]
+    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused")]
+    pickup = await _place(house, keys[0], [(sku, 2)], name, method="PICKUP", pickupLocationId=place)
+    alone = [pickup, *[await _place(house, key, [(sku, 1)], name) for key in keys[1:]]]
+    parcel, offered, refused = [(await house.work(order["id"]))[0] for order in alone]
+    (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
+    works = [work, parcel, offered, refused]
+    lines = f'[{{lineId: "{parcel["lines"][0]["id"]}", picked: 2}}]'
+    for step in (
+        f'rejectAssignment(id: "{refused["id"]}", reason: OTHER)',
+        f'acceptAssignment(id: "{parcel["id"]}")',
+        f'startPicking(id: "{parcel["id"]}")',
+        f'reportPicked(id: "{parcel["id"]}", lines: {lines})',
+        f'packAssignment(id: "{parcel["id"]}")',
+    ):
+        answer = await town.post(caller, f"mutation {{ {step} {{ __typename }} }}")
+        assert next(iter(answer["data"].values())) == {"__typename": "Assignment"}, answer
+    pickup_code = (await house.order(pickup["id"], "pickupCode"))["pickupCode"]
+    levels = await house.ask(
+        Role.ADMIN, "query ($p: ID) { stockLevels(location: $p) { edges { node { id } } } }", p=place
+    )
+    return Share(
+        ids={
+            "Order": [order["id"] for order in alone],
+            "OrderLine": [order["lines"][0]["id"] for order in alone],
+            "Assignment": [each["id"] for each in works],
+            "AssignmentLine": [each["lines"][0]["id"] for each in works],
+            "StockLevel": [edge["node"]["id"] for edge in levels["edges"]],
+            "Location": [place],
+        },
+        number=pickup["number"],
+        pickup_code=pickup_code,
+        work=work,
+        parcel=parcel,
+        offered=offered,
+        secrets={each["number"] for each in works} | {str(figure * 1000 + n) for n in (41, 51, 52)} | {caller.name},
+        order_secrets={order["number"] for order in alone}
+        | {f"{name.lower()}@{key}.example" for key in keys}
+        | {f"0049 30 {key}" for key in keys}
+        | {pickup_code},
+    )
+
+
+def selections(kind: str, steps: int = 3) -> list[str]:
+    """Return what can be selected of a type, `steps` nodes far along every edge, in parts that one query can hold."""
+    return [text for text, _ in _packed(kind, steps, ())]
+
+
+def _packed(kind: str, left: int, path: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Return texts that together select every field, each with the number of its fields."""
+    always = ["__typename", *(name for name in ("id", "code", "totalCount") if name in _fields(kind))]
+    packs: list[tuple[str, int]] = []
+    for text, size in _selected(kind, left, path):
+        if not packs or packs[-1][1] + size > FIELDS_A_QUERY - 10 * len(path):
+            packs.append((" ".join(always), len(always)))
+        packs[-1] = (f"{packs[-1][0]} {text}", packs[-1][1] + size)
+    return packs
+
+
+def _selected(kind: str, left: int, path: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Yield each field of a type with what is below it, part by part."""
+    for name, each in _fields(kind).items():
+        target, edge = get_named_type(each.type), f"{kind}.{name}"
+        if is_leaf_type(target):
+            yield name, 1
+        elif edge not in path and (left or target.name not in NODES):
+            for text, size in _packed(target.name, left - (target.name in NODES), (*path, edge)):
+                yield f"{name} {{ {text} }}", size + 1
+
+
+def _fields(kind: str) -> dict[str, GraphQLField]:
+    fields: dict[str, GraphQLField] = SCHEMA.type_map[kind].fields  # type: ignore[attr-defined]
+    return fields
+
+
+def reached(*roots: str) -> dict[str, set[str]]:
+    """Return the object types that the root types lead to, with the names of their fields."""
+    found: dict[str, set[str]] = {}
+    waiting = [get_named_type(each.type) for root in roots for each in _fields(root).values()]
+    while waiting:
+        kind = waiting.pop()
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+            waiting += SCHEMA.get_possible_types(kind)
+        elif isinstance(kind, GraphQLObjectType) and kind.name not in found:
+            found[kind.name] = set(kind.fields)
+            waiting += [get_named_type(each.type) for each in kind.fields.values()]
+    return found
+
+
+def objects(answer: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of an answer, however deep."""
+    if isinstance(answer, dict):
+        if "__typename" in answer:
+            yield answer
+        answer = list(answer.values())
+    if isinstance(answer, list):
+        for each in answer:
+            yield from objects(each)
