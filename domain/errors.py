@@ -83,6 +83,13 @@ class OptionExpired(DomainError):
 
 
 @dataclass(kw_only=True)
+class ReservationExpired(DomainError):
+    """The reservation holds nothing any more: reserve again."""
+
+    code = ErrorCode.RESERVATION_EXPIRED
+
+
+@dataclass(kw_only=True)
 class ActionNotAllowed(DomainError):
     """The thing is in a state in which this cannot be done."""
 

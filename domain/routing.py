@@ -17,7 +17,7 @@ from domain.network import Snapshot
 from domain.orders import OrderRow
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
-from domain.planning.problem import Line, Parcel, Plan, Problem, Unavailable
+from domain.planning.problem import Line, Parcel, Plan, Problem, Share, Unavailable
 from domain.transaction import Connection
 from domain.vocabulary import (
     AssignmentStatus,
@@ -81,10 +81,7 @@ def offers(
             }
             for position, share in enumerate(parcel.shares)
         ]
-        work.wants += [
-            {"order_id": offered.order_id, "sku": share.sku, "location_id": location_id, "quantity": share.quantity}
-            for share in parcel.shares
-        ]
+        work.wants += [_want(share, location_id, offered) for share in parcel.shares]
         work.facts.append(
             feed.Fact(
                 kind=UpdateKind.ASSIGNMENT_OFFERED,
@@ -99,6 +96,16 @@ def offers(
     names = [snapshot.locations[location_id].name for location_id in work.location_ids]
     work.sentence = f"Offered to {', '.join(names)}."
     return work
+
+
+def _want(share: Share, location_id: UUID, offered: Offered) -> dict[str, Any]:
+    return {
+        "order_id": offered.order_id,
+        "channel": offered.channel,
+        "sku": share.sku,
+        "location_id": location_id,
+        "quantity": share.quantity,
+    }
 
 
 def _assignment(

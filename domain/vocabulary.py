@@ -60,6 +60,24 @@ class MovementReason(StrEnum):
     RELEASED = "RELEASED"
 
 
+class TransferStatus(StrEnum):
+    """Where a transfer stands."""
+
+    REQUESTED = "REQUESTED"
+    IN_TRANSIT = "IN_TRANSIT"
+    RECEIVED = "RECEIVED"
+    CANCELLED = "CANCELLED"
+
+
+class ReservationStatus(StrEnum):
+    """Where a reservation stands: OPEN holds stock, the others hold none."""
+
+    OPEN = "OPEN"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+    PLACED = "PLACED"
+
+
 class UnavailabilityCode(StrEnum):
     """Why a method, a level or a line has no option."""
 

@@ -42,6 +42,11 @@ class OptionExpiredError(UserError):
     pass
 
 
+@strawberry.type(description="The reservation holds nothing any more: reserve again.")
+class ReservationExpiredError(UserError):
+    pass
+
+
 @strawberry.type(description="The thing is in a status in which this cannot be done; allowedActions can.")
 class ActionNotAllowedError(UserError):
     status: str
@@ -66,6 +71,7 @@ ERRORS: dict[type[errors.DomainError], Callable[[Any, Common], UserError]] = {
     errors.NotFound: _plain(NotFoundError),
     errors.IdempotencyConflict: _plain(IdempotencyConflictError),
     errors.OptionExpired: _plain(OptionExpiredError),
+    errors.ReservationExpired: _plain(ReservationExpiredError),
     errors.VersionConflict: lambda error, common: VersionConflictError(current_version=error.current_version, **common),
     errors.ActionNotAllowed: lambda error, common: ActionNotAllowedError(
         status=error.status, allowed_actions=list(error.allowed_actions), **common

@@ -16,7 +16,7 @@ from domain.places import Address as AddressValue
 from domain.viewer import Viewer
 from domain.vocabulary import FulfillmentMethod, OrderStatus, Role, ServiceLevel
 from schema.context import Info
-from schema.errors import IdempotencyConflictError, InvalidInputError, OptionExpiredError
+from schema.errors import IdempotencyConflictError, InvalidInputError, OptionExpiredError, ReservationExpiredError
 from schema.inventory import Item
 from schema.network import Location, location_of
 from schema.options import NoFulfillmentOptionError, OutOfStockError
@@ -255,6 +255,7 @@ PlaceOrderResult: TypeAlias = Annotated[
     | OutOfStockError
     | NoFulfillmentOptionError
     | OptionExpiredError
+    | ReservationExpiredError
     | IdempotencyConflictError
     | InvalidInputError,
     strawberry.union("PlaceOrderResult"),

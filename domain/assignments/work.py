@@ -16,6 +16,7 @@ from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, Not
 from domain.inventory import Movement
 from domain.network import Networks
 from domain.orders import OrderRow
+from domain.text import check_optional_text
 from domain.transaction import Connection
 from domain.viewer import Viewer
 from domain.vocabulary import (
@@ -30,7 +31,6 @@ from domain.vocabulary import (
 
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
-NOTE_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,7 @@ class Desk:
         if row.status == AssignmentStatus.REJECTED and row.reject_reason == reason:
             return row
         self._may(AssignmentAction.REJECT, row)
-        if note and len(note) > NOTE_LENGTH:
-            raise InvalidInput(message=f"A note holds at most {NOTE_LENGTH} characters.", path=("note",))
+        check_optional_text(note or "", path=("note",))
         why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
         row = await self._write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
         rest = [line for line in await lines_of(self.connection, [row.id]) if line.quantity > line.short]

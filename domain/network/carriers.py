@@ -142,7 +142,8 @@ def _whole(row: CarrierServiceRow | None, change: CarrierServiceChange, columns:
     """Return the whole carrier service as it is to be, or nothing where that is what it is."""
     version = row.version if row else 0
     if change.expected_version is not None and change.expected_version != version:
-        raise VersionConflict(message=f"The carrier service's version is {version}.", current_version=version)
+        message = f"The carrier service's version is {version}."
+        raise VersionConflict(message=message, path=("expectedVersion",), current_version=version)
     missing = [field for field in _NEEDED if getattr(change, field) is UNSET]
     if row is None and missing:
         message = f"A new carrier service needs {', '.join(_NEEDED)}; this one lacks {', '.join(missing)}."

@@ -117,7 +117,8 @@ async def save_location(connection: Connection, change: LocationChange, *, now: 
     row = (await _known(connection, [code])).get(code)
     version = row.version if row else 0
     if change.expected_version is not None and change.expected_version != version:
-        raise VersionConflict(message=f"The location's version is {version}.", current_version=version)
+        message = f"The location's version is {version}."
+        raise VersionConflict(message=message, path=("expectedVersion",), current_version=version)
     if isinstance(change.carrier_service_codes, Sequence):
         await _check_carriers(connection, change.carrier_service_codes)
     if row is None:

@@ -325,11 +325,13 @@ def _rows(snapshot: Snapshot, wanted: _Wanted, plan: Plan, *, actor: str, now: d
             "sku": line.sku,
             "quantity": line.quantity,
             "unit_price": line.unit_price or 0,
+            "backordered": 0,
         }
         for position, line in enumerate(wanted.lines)
     ]
     tables: dict[str, list[dict[str, Any]]] = {
         "keys": [{"key": order.idempotency_key, "hash": order.digest().hex(), "order_id": order_id}],
+        "reservations": [],
         "orders": [_order_row(snapshot, wanted, plan, order_id, now=now)],
         "lines": lines,
         "assignments": work.assignments,
@@ -365,4 +367,5 @@ def _order_row(snapshot: Snapshot, wanted: _Wanted, plan: Plan, order_id: UUID, 
         "shipping_price": plan.price,
         "total": plan.price + (cart_value(wanted.lines) or 0),
         "version": 1,
+        "allow_backorder": False,
     }

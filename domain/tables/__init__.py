@@ -3,11 +3,22 @@
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from domain.tables import assignments, feed, inventory, network, orders
+from domain.tables import assignments, feed, inventory, network, orders, replenishment, reservations, timers
 
 sa.Sequence("feed_id", metadata=SQLModel.metadata)
 sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
+sa.Sequence("transfer_number", start=100001, metadata=SQLModel.metadata)
 
 metadata = SQLModel.metadata
 
-__all__ = ["assignments", "feed", "inventory", "metadata", "network", "orders"]
+__all__ = [
+    "assignments",
+    "feed",
+    "inventory",
+    "metadata",
+    "network",
+    "orders",
+    "replenishment",
+    "reservations",
+    "timers",
+]

@@ -42,6 +42,7 @@ class Order(SQLModel, table=True):
     shipping_price: int = Field(sa_type=sa.BigInteger)
     total: int = Field(sa_type=sa.BigInteger)
     version: int
+    allow_backorder: bool = Field(sa_column_kwargs={"server_default": sa.false()})
 
 
 class OrderLine(SQLModel, table=True):
@@ -55,6 +56,7 @@ class OrderLine(SQLModel, table=True):
         ),
         sa.Index("order_line_order", "order_id", "position"),
         sa.Index("order_line_sku", "sku"),
+        sa.Index("order_line_waiting", "sku", "order_id", postgresql_where=sa.text("backordered > 0")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -65,6 +67,7 @@ class OrderLine(SQLModel, table=True):
     unit_price: int = Field(sa_type=sa.BigInteger)
     fulfilled: int = Field(sa_column_kwargs={"server_default": "0"})
     cancelled: int = Field(sa_column_kwargs={"server_default": "0"})
+    backordered: int = Field(sa_column_kwargs={"server_default": "0"})
 
 
 class Timeline(SQLModel, table=True):

@@ -3,9 +3,10 @@
 -- Locks are taken in one order by everybody: idempotency keys sorted, stock rows sorted, order numbers sorted. Where
 -- the wants of a level do not fit, first come is first served, in the order of `rank`. The verdict of each order is
 -- PLACED; REPLAYED (its key was used before: read `idempotency`); OUT_OF_STOCK, with the pairs that ran out; or
--- NUMBER_TAKEN. A level at a location that takes no work counts as empty.
+-- NUMBER_TAKEN; or RESERVATION_EXPIRED. An order from a reservation takes over what that holds, and exactly once. A level
+-- at a location that takes no work counts as empty, and a channel does not get what is held back from it.
 CREATE FUNCTION place_orders(
-    batch jsonb, -- {keys, orders, lines, assignments, assignmentLines, wants, entries, facts}: lists of rows
+    batch jsonb, -- {keys, reservations, orders, lines, assignments, assignmentLines, wants, entries, facts}: lists of rows
     at timestamptz,
     remembered interval
 ) RETURNS TABLE (order_id uuid, verdict text, short jsonb) LANGUAGE plpgsql AS $$
@@ -13,6 +14,7 @@ CREATE FUNCTION place_orders(
 DECLARE
     entered uuid[];
     fresh uuid[];
+    holders uuid[]; -- whose reservation holds what they want
     placed uuid[];
     failed uuid[] := '{}';
     remaining jsonb;
@@ -40,11 +42,27 @@ BEGIN
      WHERE o.number IS NULL
         OR (o.nth = 1 AND NOT EXISTS (SELECT FROM customer_order c WHERE c.number = o.number));
 
+    WITH claimed AS (
+        UPDATE reservation r SET status = 'PLACED', order_id = c.order_id
+          FROM jsonb_to_recordset(batch -> 'reservations') AS c(order_id uuid, reservation_id uuid)
+         WHERE r.id = c.reservation_id AND c.order_id = ANY (fresh) AND r.status = 'OPEN' AND r.expires_at > at
+        RETURNING r.order_id
+    )
+    SELECT coalesce(array_agg(claimed.order_id), '{}') INTO holders FROM claimed;
+
+    FOR one IN
+        SELECT c.order_id FROM jsonb_to_recordset(batch -> 'reservations') AS c(order_id uuid)
+         WHERE c.order_id = ANY (fresh) AND c.order_id <> ALL (holders)
+    LOOP
+        failed := failed || one.order_id;
+        RETURN QUERY SELECT one.order_id, 'RESERVATION_EXPIRED', NULL::jsonb;
+    END LOOP;
+
     PERFORM 1
        FROM stock s
        JOIN (SELECT DISTINCT w.sku, w.location_id
                FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid)
-              WHERE w.order_id = ANY (fresh)) w
+              WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders)) w
          ON s.sku = w.sku AND s.location_id = w.location_id
       ORDER BY s.sku COLLATE "C", s.location_id
         FOR NO KEY UPDATE OF s;
@@ -53,10 +71,10 @@ BEGIN
     SELECT jsonb_object_agg(level.pair, level.available) INTO remaining
       FROM (SELECT w.sku || ' ' || w.location_id AS pair, w.quantity,
                    greatest(CASE WHEN l.status = 'ACTIVE' THEN s.on_hand - s.reserved - s.safety_stock END, 0) AS available
-              FROM (SELECT w.sku, w.location_id, sum(w.quantity) AS quantity
+              FROM (SELECT w.sku, w.location_id, sum(w.quantity) + max(held_back(w.channel, w.sku, w.location_id)) AS quantity
                       FROM jsonb_to_recordset(batch -> 'wants')
-                           AS w(order_id uuid, sku text, location_id uuid, quantity int)
-                     WHERE w.order_id = ANY (fresh)
+                           AS w(order_id uuid, channel text, sku text, location_id uuid, quantity int)
+                     WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders) AND w.order_id <> ALL (failed)
                      GROUP BY w.sku, w.location_id) w
               LEFT JOIN stock s ON s.sku = w.sku AND s.location_id = w.location_id
               LEFT JOIN location l ON l.id = w.location_id) level
@@ -65,16 +83,18 @@ BEGIN
     IF remaining IS NOT NULL THEN
         FOR one IN
             SELECT w.order_id, jsonb_agg(jsonb_build_object('pair', w.sku || ' ' || w.location_id, 'sku', w.sku,
-                       'location_id', w.location_id, 'quantity', w.quantity)) AS wants
+                       'location_id', w.location_id, 'quantity', w.quantity,
+                       'kept', held_back(w.channel, w.sku, w.location_id))) AS wants
               FROM jsonb_to_recordset(batch -> 'wants')
-                   AS w(order_id uuid, rank int, sku text, location_id uuid, quantity int)
-             WHERE w.order_id = ANY (fresh) AND remaining ? (w.sku || ' ' || w.location_id)
+                   AS w(order_id uuid, rank int, channel text, sku text, location_id uuid, quantity int)
+             WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders) AND w.order_id <> ALL (failed)
+               AND remaining ? (w.sku || ' ' || w.location_id)
              GROUP BY w.order_id, w.rank
              ORDER BY w.rank
         LOOP
             SELECT jsonb_agg(jsonb_build_array(w.sku, w.location_id)) INTO lacking
-              FROM jsonb_to_recordset(one.wants) AS w(pair text, sku text, location_id uuid, quantity int)
-             WHERE w.quantity > (remaining ->> w.pair)::int;
+              FROM jsonb_to_recordset(one.wants) AS w(pair text, sku text, location_id uuid, quantity int, kept int)
+             WHERE w.quantity + w.kept > (remaining ->> w.pair)::int;
             IF lacking IS NULL THEN
                 SELECT remaining || jsonb_object_agg(w.pair, (remaining ->> w.pair)::int - w.quantity) INTO remaining
                   FROM jsonb_to_recordset(one.wants) AS w(pair text, quantity int);
@@ -105,10 +125,13 @@ BEGIN
        AND key IN (SELECT k.key FROM jsonb_to_recordset(batch -> 'keys') AS k(key text, order_id uuid)
                     WHERE k.order_id = ANY (entered) AND k.order_id <> ALL (placed));
 
-    INSERT INTO order_line (id, order_id, position, sku, quantity, unit_price)
-    SELECT l.id, l.order_id, l.position, l.sku, l.quantity, l.unit_price
+    UPDATE reservation r SET status = 'OPEN', order_id = NULL
+     WHERE r.order_id = ANY (holders) AND r.order_id <> ALL (placed);
+
+    INSERT INTO order_line (id, order_id, position, sku, quantity, unit_price, backordered)
+    SELECT l.id, l.order_id, l.position, l.sku, l.quantity, l.unit_price, l.backordered
       FROM jsonb_to_recordset(batch -> 'lines')
-           AS l(id uuid, order_id uuid, position int, sku text, quantity int, unit_price bigint)
+           AS l(id uuid, order_id uuid, position int, sku text, quantity int, unit_price bigint, backordered int)
      WHERE l.order_id = ANY (placed);
 
     PERFORM offer_assignments(batch -> 'assignments', batch -> 'assignmentLines', placed);
@@ -120,6 +143,11 @@ BEGIN
            AS e(order_id, at, kind, message, actor, location_id, n)
      WHERE e.order_id = ANY (placed)
      ORDER BY e.n;
+
+    INSERT INTO stock_movement (sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at, note)
+    SELECT l.sku, l.location_id, 'RELEASED', 0, -l.quantity, r.order_id, at, 'From the reservation to the order.'
+      FROM reservation r JOIN reservation_line l ON l.reservation_id = r.id
+     WHERE r.order_id = ANY (holders) AND r.order_id = ANY (placed);
 
     INSERT INTO stock_movement (sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at)
     SELECT w.sku, w.location_id, 'RESERVED', 0, w.quantity, w.order_id, at
@@ -140,7 +168,7 @@ BEGIN
           FROM (SELECT w.sku, w.location_id, sum(w.quantity) AS quantity
                   FROM jsonb_to_recordset(batch -> 'wants')
                        AS w(order_id uuid, sku text, location_id uuid, quantity int)
-                 WHERE w.order_id = ANY (placed)
+                 WHERE w.order_id = ANY (placed) AND w.order_id <> ALL (holders)
                  GROUP BY w.sku, w.location_id) w
          WHERE s.sku = w.sku AND s.location_id = w.location_id
         RETURNING s.sku, s.location_id, s.on_hand, s.reserved, s.safety_stock

@@ -297,6 +297,7 @@ def upgrade() -> None:
         sa.Column("shipping_price", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("allow_backorder", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(
             ["pickup_location_id"],
             ["location.id"],
@@ -420,6 +421,7 @@ def upgrade() -> None:
         sa.Column("unit_price", sa.BigInteger(), nullable=False),
         sa.Column("fulfilled", sa.Integer(), server_default="0", nullable=False),
         sa.Column("cancelled", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("backordered", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "fulfilled >= 0 AND cancelled >= 0 AND fulfilled + cancelled <= quantity", name="order_line_sums"
         ),
@@ -432,6 +434,9 @@ def upgrade() -> None:
     )
     op.create_index("order_line_order", "order_line", ["order_id", "position"], unique=False)
     op.create_index("order_line_sku", "order_line", ["sku"], unique=False)
+    op.create_index(
+        "order_line_waiting", "order_line", ["sku", "order_id"], postgresql_where=sa.text("backordered > 0")
+    )
     op.create_table(
         "assignment_line",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -475,6 +480,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("assignment_line_assignment", table_name="assignment_line")
     op.drop_table("assignment_line")
+    op.drop_index("order_line_waiting", table_name="order_line")
     op.drop_index("order_line_sku", table_name="order_line")
     op.drop_index("order_line_order", table_name="order_line")
     op.drop_table("order_line")
