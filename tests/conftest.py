@@ -47,6 +47,18 @@ def dsn(postgres: str, template: str) -> Iterator[str]:
     yield from _fresh(postgres, f"TEMPLATE {template} STRATEGY file_copy")
 
 
+@pytest.fixture(scope="module")
+def module_dsn(postgres: str, template: str) -> Iterator[str]:
+    """The DSN of a database like that of `dsn`, for tests of one module that only read."""
+    yield from _fresh(postgres, f"TEMPLATE {template} STRATEGY file_copy")
+
+
+@pytest.fixture(scope="module")
+def shared_dsn(postgres: str, template: str) -> Iterator[str]:
+    """The DSN of a migrated database that the tests of one module share."""
+    yield from _fresh(postgres, f"TEMPLATE {template} STRATEGY file_copy")
+
+
 @pytest.fixture
 def empty_dsn(postgres: str) -> Iterator[str]:
     """The DSN of a database without any table."""

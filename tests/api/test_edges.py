@@ -1,13 +1,33 @@
 """Who reads what: every field of every type, from every place that leads to it, as every caller."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
+import jwt
 import pytest
+import pytest_asyncio
+from websockets import ConnectionClosed
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from domain.vocabulary import Role
-from tests.api.house import House
-from tests.api.viewers import CALLERS, OTHER, OWN, STOREFRONT, Caller, Town, objects, reached, selections, settled
+from tests.api.house import SECRET, House, furnish, opened
+from tests.api.viewers import (
+    CALLERS,
+    OPERATIONS,
+    OTHER,
+    OWN,
+    STOREFRONT,
+    Caller,
+    Town,
+    objects,
+    reached,
+    selections,
+    settled,
+    verdict,
+)
 
 FIELDS = {
     # type: {who reads it: which fields}. "own place" is the staff, of which a store reads its own locations' only.
@@ -89,9 +109,15 @@ LISTS = {
 NEVER_FILLED = {"Address.region"}
 
 
-@pytest.fixture
-async def town(house: House) -> Town:
-    return await settled(house)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def town(module_dsn: str) -> AsyncIterator[Town]:
+    """One town for all: what is asked here changes nothing that another test looks at."""
+    async with opened(module_dsn) as house:
+        await furnish(house)
+        yield await settled(house)
 
 
 def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -142,7 +168,7 @@ async def test_each_field_shows_what_it_should_and_to_nobody_else(town: Town, ca
     assert wanted - shown == NEVER_FILLED
 
 
-def test_each_field_of_each_type_has_its_rule() -> None:
+async def test_each_field_of_each_type_has_its_rule() -> None:
     assert {(kind, name) for kind, fields in reached("Query").items() for name in fields} == set(RULE)
 
 
@@ -158,3 +184,95 @@ async def test_a_store_reads_of_a_shared_order_its_own_work_and_not_who_else_has
         assert foreign not in text
         assert "began to pick" in text
         assert caller.name in {entry["actor"] for entry in entries}
+
+
+async def test_a_storefront_knows_no_number_and_follows_only_an_order_it_names(town: Town) -> None:
+    number = town.shares["SM"].number
+    assert await town.post(STOREFRONT, f'{{ order(number: "{number}") {{ id }} }}') == {"data": {"order": None}}
+    seen = await town.first(STOREFRONT, f'subscription {{ orderUpdates(after: "{town.start}") {{ kind }} }}')
+    assert verdict(seen) == "FORBIDDEN"
+    place = json.dumps(town.house.ids["SM"])
+    where = f'orderId: "{town.shared}", locationId: {place}, after: "{town.start}"'
+    seen = await town.first(STOREFRONT, f"subscription {{ orderUpdates({where}) {{ kind }} }}")
+    assert verdict(seen) == "nothing"
+
+
+async def test_an_id_and_a_number_that_contradict_each_other_find_nothing(town: Town) -> None:
+    share = town.shares["SM"]
+    query = "query ($id: ID, $number: String) { order(id: $id, number: $number) { id } }"
+    for number, found in ((share.number, {"id": share.ids["Order"][0]}), (town.shares["SN"].number, None)):
+        answer = await town.post(OPERATIONS, query, id=share.ids["Order"][0], number=number)
+        assert answer == {"data": {"order": found}}
+
+
+async def test_a_store_of_two_locations_sees_both(town: Town) -> None:
+    both = Caller("both", Role.STORE, ("SM", "SN"), "Both")
+    query = "{ viewer { locations { code } } assignments { totalCount } order(id: %s) { assignments { id } } }"
+    answer = (await town.post(both, query % json.dumps(town.shared)))["data"]
+    assert [place["code"] for place in answer["viewer"]["locations"]] == ["SM", "SN"]
+    assert answer["assignments"]["totalCount"] == 8
+    assert len(answer["order"]["assignments"]) == 2
+
+
+async def test_a_store_that_is_not_there_sees_nothing_and_nothing_fails(town: Town) -> None:
+    nowhere = Caller("nowhere", Role.STORE, ("XX",), "Nowhere")
+    answer = await town.post(
+        nowhere,
+        """{ viewer { locations { code } } orders { totalCount edges { cursor } }
+        assignments { totalCount edges { cursor } } stockLevels { totalCount edges { cursor } } }""",
+    )
+    nothing = {"totalCount": 0, "edges": []}
+    lists = {"orders": nothing, "assignments": nothing, "stockLevels": nothing}
+    assert answer == {"data": {"viewer": {"locations": []}, **lists}}
+    share = town.shares["SM"]
+    for query in (
+        f'{{ order(id: "{town.shared}") {{ id }} }}',
+        f'{{ node(id: "{share.work["id"]}") {{ id }} }}',
+        f'mutation {{ acceptAssignment(id: "{share.work["id"]}") {{ __typename }} }}',
+    ):
+        assert verdict(await town.post(nowhere, query)) == "nothing"
+    updates = f"subscription {{ stockUpdates(locationId: {json.dumps(town.house.ids['SM'])}) {{ kind }} }}"
+    assert verdict(await town.first(nowhere, updates)) == "nothing"
+
+
+async def test_an_option_token_opens_no_door_and_an_access_token_is_no_option(town: Town) -> None:
+    house = town.house
+    found = await house.options(("pen", 1), methods=["DELIVERY"])
+    assert await refused(house, found["options"][0]["token"]) == (401, 4403)
+    order = await house.place("forged", [("pen", 1)], optionToken=OWN.token(house))
+    assert (order["__typename"], order["path"]) == ("InvalidInputError", ["optionToken"])
+
+
+async def test_whoever_shows_no_valid_token_is_turned_away(town: Town) -> None:
+    house, good = town.house, jwt.decode(OWN.token(town.house), options={"verify_signature": False})
+    past = {"iat": good["iat"] - 7200, "exp": int(house.now.timestamp())}
+    header, claims, signature = OWN.token(house).split(".")
+    admin = jwt.encode(
+        {**good, "role": "ADMIN", "locations": []}, "another secret, as long as that of the tests"
+    ).split(".")
+    for token in (
+        None,
+        "garbage",
+        jwt.encode({**good, **past}, SECRET),
+        jwt.encode(good, "another secret, as long as that of the tests"),
+        jwt.encode(good, None, algorithm="none"),
+        f"{header}.{claims}.",
+        f"{header}.{admin[1]}.{signature}",
+        jwt.encode({**good, "role": "ADMIN"}, SECRET),
+        jwt.encode({**good, "locations": []}, SECRET),
+    ):
+        assert await refused(house, token) == (401, 4403), token
+    assert await refused(house, jwt.encode(good, SECRET)) == (200, None)
+
+
+async def refused(house: House, token: str | None) -> tuple[int, int | None]:
+    """Return the HTTP status of a request with the token, and the code that its socket is closed with, if it is."""
+    header = {} if token is None else {"Authorization": f"Bearer {token}"}
+    answer = await house.http.post("/graphql", json={"query": "{ viewer { name } }"}, headers=header)
+    assert (answer.status_code == 200) == ("data" in answer.json())
+    async with connect(f"ws://{house.address}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": header}))
+        with suppress(ConnectionClosed):
+            assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+            return answer.status_code, None
+        return answer.status_code, socket.close_code

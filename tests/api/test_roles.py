@@ -6,7 +6,6 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from gql.transport.exceptions import TransportQueryError
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLUnionType, get_named_type
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
@@ -14,7 +13,7 @@ from strawberry.types.field import StrawberryField
 from domain.vocabulary import Role
 from schema.permission import Allowed
 from tests.api.house import House
-from tests.api.viewers import CALLERS, NODES, OPERATIONS, OWN, SCHEMA, STOREFRONT, Caller, Town, selections, settled
+from tests.api.viewers import CALLERS, NODES, OWN, SCHEMA, Caller, Town, selections, settled, verdict
 
 RULES = {
     # the rule is for   storefront   another store  the store    operations   admin
@@ -104,37 +103,14 @@ def asked(town: Town, name: str, arguments: str) -> str:
     return f"{root.lower()} {{ {name}{f'({arguments})' if arguments else ''} {below} }}"
 
 
-def verdict(answer: dict[str, Any]) -> str:
-    """Return what became of a question: yes, nothing, or FORBIDDEN."""
-    for error in answer.get("errors", ()):
-        assert error["extensions"]["code"] in {"FORBIDDEN", "NOT_FOUND"}, error
-        return "FORBIDDEN" if error["extensions"]["code"] == "FORBIDDEN" else "nothing"
-    (value,) = answer["data"].values()
-    kind = value.get("__typename", "") if isinstance(value, dict) else ""
-    if value is None or kind == "NotFoundError" or (kind.endswith("Connection") and value["edges"] == []):
-        assert kind in {"", "NotFoundError"} or value["totalCount"] == 0
-        return "nothing"
-    assert not kind.endswith("Error"), answer
-    return "yes"
-
-
-async def first_update(town: Town, caller: Caller, query: str) -> dict[str, Any]:
-    """Return a subscription's first update, or why there is none, as an answer."""
-    try:
-        async with asyncio.timeout(5), aclosing(town.follow(caller, query)) as updates:
-            return {"data": {"update": await anext(updates)}}
-    except TransportQueryError as error:
-        return {"errors": error.errors}
-
-
 @pytest.mark.parametrize("caller", CALLERS, ids=lambda caller: caller.title)
 async def test_each_root_field_answers_those_it_is_for(town: Town, caller: Caller) -> None:
     wanted = {name: RULES[rule][CALLERS.index(caller)] for name, (rule, _) in ROOTS.items()}
     found = {}
     for name, (_, arguments) in ROOTS.items():
         query = asked(town, name, arguments)
-        ask = first_update if query.startswith("subscription") else Town.post
-        found[name] = verdict(await ask(town, caller, query))
+        ask = town.first if query.startswith("subscription") else town.post
+        found[name] = verdict(await ask(caller, query))
     assert found == wanted
 
 
@@ -199,25 +175,6 @@ async def test_a_store_hears_of_no_order_but_its_own_and_of_no_other_stores_work
     assert {update["location"]["code"] for update in stock} == {"SM"}
 
 
-async def test_a_storefront_knows_no_number_and_follows_only_an_order_it_names(town: Town) -> None:
-    number = town.shares["SM"].number
-    assert await town.post(STOREFRONT, f'{{ order(number: "{number}") {{ id }} }}') == {"data": {"order": None}}
-    seen = await first_update(town, STOREFRONT, f'subscription {{ orderUpdates(after: "{town.start}") {{ kind }} }}')
-    assert verdict(seen) == "FORBIDDEN"
-    place = json.dumps(town.house.ids["SM"])
-    where = f'orderId: "{town.shared}", locationId: {place}, after: "{town.start}"'
-    seen = await first_update(town, STOREFRONT, f"subscription {{ orderUpdates({where}) {{ kind }} }}")
-    assert verdict(seen) == "nothing"
-
-
-async def test_an_id_and_a_number_that_contradict_each_other_find_nothing(town: Town) -> None:
-    share = town.shares["SM"]
-    query = "query ($id: ID, $number: String) { order(id: $id, number: $number) { id } }"
-    for number, found in ((share.number, {"id": share.ids["Order"][0]}), (town.shares["SN"].number, None)):
-        answer = await town.post(OPERATIONS, query, id=share.ids["Order"][0], number=number)
-        assert answer == {"data": {"order": found}}
-
-
 async def test_an_inactive_carrier_service_is_known_to_the_office_only(town: Town) -> None:
     codes = await town.house.ask(Role.ADMIN, "{ carrierServices { id code } }")
     (courier,) = [each["id"] for each in codes if each["code"] == "courier"]
@@ -227,26 +184,3 @@ async def test_an_inactive_carrier_service_is_known_to_the_office_only(town: Tow
     assert (await town.house.ask(Role.ADMIN, save)) == {"__typename": "CarrierService"}
     seen = {caller.title: verdict(await town.post(caller, query)) for caller in CALLERS}
     assert tuple(seen.values()) == ("nothing", "nothing", "nothing", "yes", "yes")
-
-
-async def test_a_store_of_two_locations_sees_both(town: Town) -> None:
-    both = Caller("both", Role.STORE, ("SM", "SN"), "Both")
-    query = "{ viewer { locations { code } } assignments { totalCount } order(id: %s) { assignments { id } } }"
-    answer = (await town.post(both, query % json.dumps(town.shared)))["data"]
-    assert [place["code"] for place in answer["viewer"]["locations"]] == ["SM", "SN"]
-    assert answer["assignments"]["totalCount"] == 8
-    assert len(answer["order"]["assignments"]) == 2
-
-
-async def test_a_store_that_is_not_there_sees_nothing_and_nothing_fails(town: Town) -> None:
-    nowhere = Caller("nowhere", Role.STORE, ("XX",), "Nowhere")
-    answer = await town.post(
-        nowhere,
-        """{ viewer { locations { code } } orders { totalCount edges { cursor } }
-        assignments { totalCount edges { cursor } } stockLevels { totalCount edges { cursor } } }""",
-    )
-    nothing = {"totalCount": 0, "edges": []}
-    lists = {"orders": nothing, "assignments": nothing, "stockLevels": nothing}
-    assert answer == {"data": {"viewer": {"locations": []}, **lists}}
-    for name in ("order", "acceptAssignment", "adjustStock"):
-        assert verdict(await town.post(nowhere, asked(town, name, ROOTS[name][1]))) == "nothing"

@@ -1,5 +1,6 @@
 """A town with two stores that share an order, five callers, and what none of them may ever read."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from gql import Client, gql
+from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 from graphql import (
     GraphQLField,
@@ -100,6 +102,14 @@ class Town:
                 self.no_secret(caller, update)
                 yield next(iter(update.values()))
 
+    async def first(self, caller: Caller, query: str) -> dict[str, Any]:
+        """Return a subscription's first update, or why there is none, as an answer."""
+        try:
+            async with asyncio.timeout(5), aclosing(self.follow(caller, query)) as updates:
+                return {"data": {"update": await anext(updates)}}
+        except TransportQueryError as error:
+            return {"errors": error.errors}
+
     def no_secret(self, caller: Caller, answer: object) -> None:
         """Fail where the answer holds a text that the caller may not read."""
         text = json.dumps(answer, ensure_ascii=False)
@@ -115,6 +125,20 @@ class Town:
         codes = {share.pickup_code for share in self.shares.values()}
         foreign = [share for code, share in self.shares.items() if code not in caller.locations]
         return codes.union(*(share.secrets | share.order_secrets for share in foreign))
+
+
+def verdict(answer: dict[str, Any]) -> str:
+    """Return what became of a question: yes, nothing, or FORBIDDEN."""
+    for error in answer.get("errors", ()):
+        assert error["extensions"]["code"] in {"FORBIDDEN", "NOT_FOUND"}, error
+        return "FORBIDDEN" if error["extensions"]["code"] == "FORBIDDEN" else "nothing"
+    (value,) = answer["data"].values()
+    kind = value.get("__typename", "") if isinstance(value, dict) else ""
+    if value is None or kind == "NotFoundError" or (kind.endswith("Connection") and value["edges"] == []):
+        assert kind in {"", "NotFoundError"} or value["totalCount"] == 0
+        return "nothing"
+    assert not kind.endswith("Error"), answer
+    return "yes"
 
 
 async def settled(house: House) -> Town:
