@@ -113,7 +113,7 @@ class Town:
     def no_secret(self, caller: Caller, answer: object) -> None:
         """Fail where the answer holds a text that the caller may not read."""
         text = json.dumps(answer, ensure_ascii=False)
-        found = [secret for secret in self.secrets(caller) if re.search(rf"\b{re.escape(secret)}\b", text)]
+        found = [secret for secret in self.secrets(caller) if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", text)]
         assert not found, f"{caller.title} reads {found} in {text[:2000]}"
 
     def secrets(self, caller: Caller) -> set[str]:
@@ -203,25 +203,29 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
     levels = await house.ask(
         Role.ADMIN, "query ($p: ID) { stockLevels(location: $p) { edges { node { id } } } }", p=place
     )
+    ids = {
+        "Order": [order["id"] for order in alone],
+        "OrderLine": [order["lines"][0]["id"] for order in alone],
+        "Assignment": [each["id"] for each in works],
+        "AssignmentLine": [each["lines"][0]["id"] for each in works],
+        "StockLevel": [edge["node"]["id"] for edge in levels["edges"]],
+        "Location": [place],
+    }
     return Share(
-        ids={
-            "Order": [order["id"] for order in alone],
-            "OrderLine": [order["lines"][0]["id"] for order in alone],
-            "Assignment": [each["id"] for each in works],
-            "AssignmentLine": [each["lines"][0]["id"] for each in works],
-            "StockLevel": [edge["node"]["id"] for edge in levels["edges"]],
-            "Location": [place],
-        },
+        ids=ids,
         number=pickup["number"],
         pickup_code=pickup_code,
         work=work,
         parcel=parcel,
         offered=offered,
-        secrets={each["number"] for each in works} | {str(figure * 1000 + n) for n in (41, 51, 52)} | {caller.name},
-        order_secrets={order["number"] for order in alone}
-        | {f"{name.lower()}@{key}.example" for key in keys}
-        | {f"0049 30 {key}" for key in keys}
-        | {pickup_code},
+        secrets={caller.name}
+        | {str(figure * 1000 + n) for n in (41, 51, 52)}
+        | {each["number"] for each in works}
+        | {each for kind in ("Assignment", "AssignmentLine", "StockLevel") for each in ids[kind]},
+        order_secrets={pickup_code}
+        | {text for key in keys for text in (f"{name.lower()}@{key}.example", f"0049 30 {key}")}
+        | {order["number"] for order in alone}
+        | {each for kind in ("Order", "OrderLine") for each in ids[kind]},
     )
 
 
