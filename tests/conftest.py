@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,73 +15,84 @@ from app import embedded
 from app.database import migrate
 
 TEMPLATE = "template_crossdock"
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+ENOUGH_BYTES = 2 * 1024**3
+
+Administer = Callable[[str], None]
+
+
+def make_folder(parent: Path | None) -> Path:
+    """Make a folder that Postgres's account can reach, even where the checkout is closed to it."""
+    folder = Path(tempfile.mkdtemp(prefix="crossdock-", dir=parent))
+    folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def open_folder() -> Iterator[Path]:
-    """A folder of this session's that Postgres's account can reach even where the checkout is closed to it."""
-    folder = Path(tempfile.mkdtemp(prefix="crossdock-"))
-    folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    """A folder of this session's, for data directories of the tests' own."""
+    folder = make_folder(None)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def postgres(open_folder: Path) -> Iterator[str]:
-    """The DSN of a Postgres that runs for the whole session; what it holds is not worth an fsync."""
-    with embedded.server(open_folder / "session", fsync="off", full_page_writes="off") as dsn:
+def postgres() -> Iterator[str]:
+    """The DSN of a Postgres that runs for the whole session, in memory where there is enough: nobody needs it later."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    folder = make_folder(MEMORY if roomy else None)
+    with embedded.server(folder / "data", fsync="off", full_page_writes="off") as dsn:
         yield dsn
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def template(postgres: str) -> str:
+def administer(postgres: str) -> Iterator[Administer]:
+    """Execute a statement of the kind that knows no transaction, on one connection for the whole session."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        connection = runner.run(asyncpg.connect(postgres))
+        yield lambda statement: runner.run(connection.execute(statement))
+        runner.run(connection.close())
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str, administer: Administer) -> str:
     """The name of a migrated database that nobody is connected to."""
-    _administer(postgres, f"CREATE DATABASE {TEMPLATE}")
+    administer(f"CREATE DATABASE {TEMPLATE}")
     migrate(_database(postgres, TEMPLATE))
     return TEMPLATE
 
 
 @pytest.fixture
-def dsn(postgres: str, template: str) -> Iterator[str]:
+def dsn(postgres: str, administer: Administer, template: str) -> Iterator[str]:
     """The DSN of a migrated, empty database of the test's own."""
-    yield from _fresh(postgres, f"TEMPLATE {template} STRATEGY file_copy")
+    yield from _fresh(postgres, administer, f"TEMPLATE {template} STRATEGY file_copy")
 
 
 @pytest.fixture(scope="module")
-def module_dsn(postgres: str, template: str) -> Iterator[str]:
+def module_dsn(postgres: str, administer: Administer, template: str) -> Iterator[str]:
     """The DSN of a database like that of `dsn`, for tests of one module that only read."""
-    yield from _fresh(postgres, f"TEMPLATE {template} STRATEGY file_copy")
+    yield from _fresh(postgres, administer, f"TEMPLATE {template} STRATEGY file_copy")
 
 
 @pytest.fixture(scope="module")
-def shared_dsn(postgres: str, template: str) -> Iterator[str]:
+def shared_dsn(postgres: str, administer: Administer, template: str) -> Iterator[str]:
     """The DSN of a migrated database that the tests of one module share."""
-    yield from _fresh(postgres, f"TEMPLATE {template} STRATEGY file_copy")
+    yield from _fresh(postgres, administer, f"TEMPLATE {template} STRATEGY file_copy")
 
 
 @pytest.fixture
-def empty_dsn(postgres: str) -> Iterator[str]:
+def empty_dsn(postgres: str, administer: Administer) -> Iterator[str]:
     """The DSN of a database without any table."""
-    yield from _fresh(postgres, "TEMPLATE template0")
+    yield from _fresh(postgres, administer, "TEMPLATE template0")
 
 
-def _fresh(postgres: str, how: str) -> Iterator[str]:
+def _fresh(postgres: str, administer: Administer, how: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
-    _administer(postgres, f"CREATE DATABASE {name} {how}")
+    administer(f"CREATE DATABASE {name} {how}")
     yield _database(postgres, name)
-    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    administer(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _database(dsn: str, name: str) -> str:
     return f"{dsn.rpartition('/')[0]}/{name}"
-
-
-def _administer(dsn: str, statement: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(dsn)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
