@@ -302,12 +302,12 @@ def _opening_hours(hours: Sequence[Hours], path: Path) -> Columns:
         check_clock(stretch.opens, path=(*path, str(n), "opens"))
         if stretch.opens >= check_closing(stretch.closes, path=(*path, str(n), "closes")):
             raise InvalidInput(message="It must open before it closes.", path=(*path, str(n), "closes"))
-    ordered = sorted(hours, key=lambda stretch: (stretch.weekday, stretch.opens))
-    for before, after in pairwise(ordered):
+    ordered = sorted(enumerate(hours), key=lambda each: (each[1].weekday, each[1].opens))
+    for (_, before), (n, after) in pairwise(ordered):
         if before.weekday == after.weekday and after.opens < before.closes:
             message = f"On weekday {after.weekday}, {after.opens} lies before {before.closes}."
-            raise InvalidInput(message=message, path=(*path, str(list(hours).index(after)), "opens"))
-    rows = [HoursJson(weekday=stretch.weekday, opens=stretch.opens, closes=stretch.closes) for stretch in ordered]
+            raise InvalidInput(message=message, path=(*path, str(n), "opens"))
+    rows = [HoursJson(weekday=stretch.weekday, opens=stretch.opens, closes=stretch.closes) for _, stretch in ordered]
     return {"opening_hours": rows}
 
 

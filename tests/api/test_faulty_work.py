@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from domain.vocabulary import Role
 from tests.api.faults import LONG, STEPS, each, put, refused, unchanged, verdict
 from tests.api.house import House
 
@@ -65,3 +66,12 @@ async def test_after_five_wrong_pickup_codes_the_right_one_has_to_wait(house: Ho
     house.clock[0] += timedelta(minutes=16)
     done = await house.do("collectAssignment", work["id"], "SM", arguments=f', pickupCode: "{code}"')
     assert done["status"] == "COLLECTED"
+
+
+async def test_a_status_that_is_set_twice_is_changed_once(house: House) -> None:
+    query = """mutation ($id: ID!) { setLocationStatus(id: $id, status: SUSPENDED) {
+        ... on Location { status version } } }"""
+    first = await house.ask(Role.ADMIN, query, id=house.ids["SN"])
+    async with unchanged(house):
+        assert await house.ask(Role.ADMIN, query, id=house.ids["SN"]) == first
+    assert first == {"status": "SUSPENDED", "version": 2}
