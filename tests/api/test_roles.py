@@ -13,8 +13,9 @@ from strawberry.types.field import StrawberryField
 from domain.vocabulary import Role
 from schema.permission import Allowed
 from tests.api.house import House
-from tests.api.viewers import CALLERS, NODES, OWN, SCHEMA, Caller, Town, selections, settled, verdict
+from tests.api.viewers import CALLERS, NODES, OWN, SCHEMA, Caller, Town, fields_of, selections, settled, verdict
 
+ROOT_TYPES = ("Query", "Mutation", "Subscription")
 RULES = {
     # the rule is for   storefront   another store  the store    operations   admin
     "everybody":       ("yes",       "yes",         "yes",       "yes",       "yes"),
@@ -90,8 +91,8 @@ def asked(town: Town, name: str, arguments: str) -> str:
     }  # fmt: skip
     for thing, value in things.items():
         arguments = arguments.replace(f"<{thing}>", json.dumps(value))
-    root = next(kind for kind in ("Query", "Mutation", "Subscription") if name in SCHEMA.type_map[kind].fields)  # type: ignore[attr-defined]
-    target = get_named_type(SCHEMA.type_map[root].fields[name].type)  # type: ignore[attr-defined]
+    root = next(kind for kind in ROOT_TYPES if name in fields_of(kind))
+    target = get_named_type(fields_of(root)[name].type)
     below = ""
     if isinstance(target, GraphQLObjectType):
         below = f"{{ {selections(target.name, 1)[0]} }}"
@@ -115,11 +116,7 @@ async def test_each_root_field_answers_those_it_is_for(town: Town, caller: Calle
 
 
 def test_each_root_field_says_who_may_use_it_and_what_it_is_for() -> None:
-    fields = {
-        name: each
-        for root in ("Query", "Mutation", "Subscription")
-        for name, each in SCHEMA.type_map[root].fields.items()
-    }  # type: ignore[attr-defined]
+    fields = {name: each for root in ROOT_TYPES for name, each in fields_of(root).items()}
     assert set(fields) == set(ROOTS)
     assert [name for name, each in fields.items() if not each.description] == []
     assert [name for name, each in fields.items() if not declared(each)] == []
@@ -140,13 +137,12 @@ CHOSEN = {
 
 
 def test_each_edge_says_who_may_follow_it() -> None:
-    roots = {"Query", "Mutation", "Subscription"}
     guarded = NODES | {"Customer", "TimelineEntry", "Capacity"}
     guarded |= {f"{kind}Connection" for kind in guarded}
     undeclared = {
         f"{kind.name}.{name}"
         for kind in SCHEMA.type_map.values()
-        if isinstance(kind, GraphQLObjectType) and kind.name not in roots and not kind.name.endswith("Edge")
+        if isinstance(kind, GraphQLObjectType) and kind.name not in ROOT_TYPES and not kind.name.endswith("Edge")
         for name, each in kind.fields.items()
         if get_named_type(each.type).name in guarded and not declared(each)
     }

@@ -236,7 +236,7 @@ def selections(kind: str, steps: int = 3) -> list[str]:
 
 def _packed(kind: str, left: int, path: tuple[str, ...]) -> list[tuple[str, int]]:
     """Return texts that together select every field, each with the number of its fields."""
-    always = ["__typename", *(name for name in ("id", "code", "totalCount") if name in _fields(kind))]
+    always = ["__typename", *(name for name in ("id", "code", "totalCount") if name in fields_of(kind))]
     packs: list[tuple[str, int]] = []
     for text, size in _selected(kind, left, path):
         if not packs or packs[-1][1] + size > FIELDS_A_QUERY - 10 * len(path):
@@ -247,7 +247,7 @@ def _packed(kind: str, left: int, path: tuple[str, ...]) -> list[tuple[str, int]
 
 def _selected(kind: str, left: int, path: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     """Yield each field of a type with what is below it, part by part."""
-    for name, each in _fields(kind).items():
+    for name, each in fields_of(kind).items():
         target, edge = get_named_type(each.type), f"{kind}.{name}"
         if is_leaf_type(target):
             yield name, 1
@@ -256,7 +256,8 @@ def _selected(kind: str, left: int, path: tuple[str, ...]) -> Iterator[tuple[str
                 yield f"{name} {{ {text} }}", size + 1
 
 
-def _fields(kind: str) -> dict[str, GraphQLField]:
+def fields_of(kind: str) -> dict[str, GraphQLField]:
+    """Return the fields of an object type, by name."""
     fields: dict[str, GraphQLField] = SCHEMA.type_map[kind].fields  # type: ignore[attr-defined]
     return fields
 
@@ -264,7 +265,7 @@ def _fields(kind: str) -> dict[str, GraphQLField]:
 def reached(*roots: str) -> dict[str, set[str]]:
     """Return the object types that the root types lead to, with the names of their fields."""
     found: dict[str, set[str]] = {}
-    waiting = [get_named_type(each.type) for root in roots for each in _fields(root).values()]
+    waiting = [get_named_type(each.type) for root in roots for each in fields_of(root).values()]
     while waiting:
         kind = waiting.pop()
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
