@@ -43,6 +43,7 @@ class OrderRow(Row):
     shipping_price: int
     total: int
     version: int
+    allow_backorder: bool
 
 
 class OrderLineRow(Row):
@@ -56,6 +57,7 @@ class OrderLineRow(Row):
     unit_price: int
     fulfilled: int
     cancelled: int
+    backordered: int
 
 
 class TimelineRow(Row):
@@ -247,22 +249,25 @@ async def note(connection: Connection, entries: Sequence[dict[str, object]]) -> 
     )
 
 
-def standing(method: str, lines: Sequence[OrderLineRow], work: Sequence[str]) -> OrderStatus:
+def standing(order: OrderRow, lines: Sequence[OrderLineRow], work: Sequence[str]) -> OrderStatus:
     """Return the status that an order's lines and the statuses of its assignments amount to."""
     fulfilled = sum(line.fulfilled for line in lines)
     if sum(line.quantity - line.cancelled for line in lines) == fulfilled:
         if not fulfilled:
             return OrderStatus.CANCELLED
-        return OrderStatus.COMPLETED if method == FulfillmentMethod.PICKUP else OrderStatus.FULFILLED
+        return OrderStatus.COMPLETED if order.method == FulfillmentMethod.PICKUP else OrderStatus.FULFILLED
     if fulfilled:
         return OrderStatus.PARTIALLY_FULFILLED
     if UNDERWAY & set(work):
         return OrderStatus.IN_FULFILLMENT
-    return OrderStatus.ROUTED if WAITING & set(work) else OrderStatus.UNROUTABLE
+    if WAITING & set(work):
+        return OrderStatus.ROUTED
+    return OrderStatus.BACKORDERED if order.allow_backorder else OrderStatus.UNROUTABLE
 
 
 _SENTENCES = {
     OrderStatus.UNROUTABLE: "No location can fulfil the order now.",
+    OrderStatus.BACKORDERED: "The order waits for stock.",
     OrderStatus.ROUTED: "Routed to its locations.",
     OrderStatus.IN_FULFILLMENT: "Picking has begun.",
     OrderStatus.PARTIALLY_FULFILLED: "A part has left its location.",
@@ -272,11 +277,28 @@ _SENTENCES = {
 }
 
 
+_COUNT_WAITING = """
+WITH counted AS (
+    SELECT l.id, l.quantity - l.cancelled - l.fulfilled - coalesce(sum(w.quantity - w.short), 0) AS waiting
+      FROM order_line l
+      LEFT JOIN (assignment_line w JOIN assignment a ON a.id = w.assignment_id AND a.status = ANY ($2::text[]))
+             ON w.order_line_id = l.id
+     WHERE l.order_id = $1
+     GROUP BY l.id
+)
+UPDATE order_line l SET backordered = c.waiting FROM counted c WHERE l.id = c.id AND l.backordered <> c.waiting
+"""
+
+
 async def settle(connection: Connection, order: OrderRow, *, actor: str | None, now: datetime) -> None:
-    """Bring an order, which the caller has locked, to the status its work amounts to, and tell it where it changed."""
+    """Bring an order, which the caller has locked, to what its work amounts to, and tell its status where it changed.
+
+    What is neither cancelled, nor fulfilled, nor somebody's open work waits for stock.
+    """
+    await connection.execute(_COUNT_WAITING, order.id, sorted(OPEN))
     lines = await lines_of(connection, [order.id])
     work = await connection.fetch("SELECT status, location_id FROM assignment WHERE order_id = $1", order.id)
-    status = standing(order.method, lines, [row["status"] for row in work])
+    status = standing(order, lines, [row["status"] for row in work])
     if status == order.status:
         return
     await connection.execute(

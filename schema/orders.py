@@ -64,6 +64,7 @@ class OrderLine(Node):
     unit_price: Money
     fulfilled: int
     cancelled: int
+    backordered: int = strawberry.field(description="What waits for stock.")
 
     @classmethod
     def of(cls, row: OrderLineRow, currency: str) -> "OrderLine":
@@ -74,6 +75,7 @@ class OrderLine(Node):
             unit_price=Money.of(row.unit_price, currency),
             fulfilled=row.fulfilled,
             cancelled=row.cancelled,
+            backordered=row.backordered,
         )
 
     @edge(allow=EVERYBODY)
@@ -220,6 +222,9 @@ class PlaceOrderInput:
     level: ServiceLevel | None = None
     ship_to: AddressInput | None = None
     pickup_location_id: strawberry.ID | None = None
+    allow_backorder: bool = strawberry.field(
+        default=False, description="Accept lines that no location has now: they wait for stock."
+    )
 
     def value(self) -> NewOrder:
         currency = check_currency(self.currency, path=("currency",))
@@ -244,6 +249,7 @@ class PlaceOrderInput:
             method=self.method,
             level=self.level,
             ship_to=self.ship_to.value() if self.ship_to else None,
+            allow_backorder=self.allow_backorder,
             pickup_location_id=(
                 None if self.pickup_location_id is None else uuid_of(self.pickup_location_id, "Location")
             ),

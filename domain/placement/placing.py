@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+
 from domain import inventory, orders, places, routing
 from domain.errors import (
     DomainError,
@@ -96,22 +98,23 @@ class Placement:
             return await orders.order(connection, UUID(known["result"]))
 
     async def _plan(self, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime) -> Plan:
-        promise = wanted.promise
-        if promise and not promise.preview and not lost:
+        """Return the plan to commit. It leaves out only what may wait for stock."""
+        promise, may_wait = wanted.promise, wanted.order.allow_backorder
+        if promise and not promise.preview and not lost and not (may_wait and promise.plan.missing):
             return promise.plan
         async with self.database.reading() as connection:
             problem = await _problem(connection, snapshot, wanted, lost, now=now)
         plan, unavailable = routing.best(problem, wanted.method)
-        if promise is None:
-            if plan is None or plan.missing:
+        if promise and promise.preview and not lost and (plan is None or _shape(plan) != _shape(promise.plan)):
+            raise OptionExpired(message="What was planned ahead no longer holds.", path=("optionToken",))
+        if plan is None or plan.missing:
+            if may_wait:
+                plan = _waiting(problem, wanted, plan, unavailable)
+            elif promise is None:
                 raise _refusal(wanted, plan, unavailable)
-            return plan
-        if promise.preview and not lost:
-            if plan is None or _shape(plan) != _shape(promise.plan):
-                raise OptionExpired(message="What was planned ahead no longer holds.", path=("optionToken",))
-        elif plan is None or plan.missing:
-            raise OutOfStock(message="The promise can no longer be kept.", missing=_missing(wanted, lost))
-        return replace(plan, price=promise.plan.price)
+            else:
+                raise OutOfStock(message="The promise can no longer be kept.", missing=_missing(wanted, lost))
+        return replace(plan, price=promise.plan.price) if promise else plan
 
 
 async def _problem(
@@ -141,6 +144,16 @@ async def _problem(
     )
 
 
+def _waiting(problem: Problem, wanted: Wanted, plan: Plan | None, unavailable: Sequence[Unavailable]) -> Plan:
+    """Return what of a plan can be done now, the rest waiting; the refusal where more stock would not help either."""
+    plenty = np.full_like(problem.available, max(line.quantity for line in problem.lines))
+    someday, _ = routing.best(replace(problem, available=plenty), wanted.method)
+    if someday is None or someday.missing:
+        raise _refusal(wanted, plan, unavailable)
+    everything = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in problem.lines)
+    return plan or replace(someday, parcels=(), missing=everything, cost=0)
+
+
 def _shape(plan: Plan) -> list[tuple[object, ...]]:
     return [(p.location_code, p.service_code, p.shares, p.arrives_latest) for p in plan.parcels]
 
@@ -158,7 +171,7 @@ def _refusal(wanted: Wanted, plan: Plan | None, unavailable: Sequence[Unavailabl
         for level in {reason.level for reason in unavailable}
         if all(reason.code is short for reason in unavailable if reason.level is level)
     ]
-    if plan or stockless:
+    if stockless:
         skus = {reason.sku for reason in stockless[0]} if stockless else set()
         missing = (
             plan.missing

@@ -1,6 +1,7 @@
 """The rows that placing a plan writes."""
 
 import secrets
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,10 +23,15 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
     line_ids = {line.sku: new_id(now) for line in wanted.lines}
     offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel)
     work = routing.offers(snapshot, plan.parcels, offered, line_ids, now=now)
-    steps = (
-        orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}."),
-        orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=work.sentence),
-    )
+    waiting = Counter({missing.sku: missing.quantity for missing in plan.missing})
+    steps = [orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}.")]
+    if plan.parcels:
+        routed = orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=work.sentence)
+        steps.append(routed)
+    if order.allow_backorder and plan.missing:
+        kind = UpdateKind.ORDER_CHANGED if plan.parcels else UpdateKind.ORDER_STATUS_CHANGED
+        message = f"Waiting for {', '.join(f'{quantity} x {sku}' for sku, quantity in waiting.items())}."
+        steps.append(orders.Step(kind=kind, status=_status(plan), message=message))
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
     facts = [*(orders.fact(told, step, now=now) for step in steps), *work.facts]
     lines = [
@@ -36,7 +42,7 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
             "sku": line.sku,
             "quantity": line.quantity,
             "unit_price": line.unit_price or 0,
-            "backordered": 0,
+            "backordered": waiting[line.sku] if order.allow_backorder else 0,
         }
         for position, line in enumerate(wanted.lines)
     ]
@@ -54,20 +60,24 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
     return Rows(order_id=order_id, key=order.idempotency_key, at=now, tables=tables)
 
 
+def _status(plan: Plan) -> OrderStatus:
+    return OrderStatus.ROUTED if plan.parcels else OrderStatus.BACKORDERED
+
+
 def _order_row(snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, *, now: datetime) -> dict[str, Any]:
     order, pickup = wanted.order, plan.pickup_code
     return {
         "id": order_id,
         "number": order.number,
-        "status": OrderStatus.ROUTED,
+        "status": _status(plan),
         "channel": order.channel,
         "method": plan.method,
         "level": plan.level,
         "tags": order.tags,
         "placed_at": now,
         "updated_at": now,
-        "promised_earliest": plan.earliest,
-        "promised_latest": plan.latest,
+        "promised_earliest": plan.earliest if plan.parcels else None,
+        "promised_latest": plan.latest if plan.parcels else None,
         "customer_name": order.customer_name,
         "customer_email": order.customer_email,
         "customer_phone": order.customer_phone,
@@ -78,5 +88,5 @@ def _order_row(snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, *
         "shipping_price": plan.price,
         "total": plan.price + (cart_value(wanted.lines) or 0),
         "version": 1,
-        "allow_backorder": False,
+        "allow_backorder": order.allow_backorder,
     }

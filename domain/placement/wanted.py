@@ -41,6 +41,7 @@ class NewOrder:
     level: ServiceLevel | None = None
     ship_to: Address | None = None
     pickup_location_id: UUID | None = None
+    allow_backorder: bool = False
 
     def digest(self) -> bytes:
         """Return what tells this input from another under the same key."""
@@ -80,7 +81,7 @@ def check(order: NewOrder) -> None:
 
 
 def chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> Wanted:
-    """Return what an order by token wants: what the token's plan covers."""
+    """Return what an order by token wants: what the token's plan covers, or all of it where the rest may wait."""
     lines = merged(order.lines)
     _agree(order, lines, promise, snapshot)
     covered: Counter[str] = Counter()
@@ -89,7 +90,11 @@ def chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> Wanted:
             covered[share.sku] += share.quantity
     return Wanted(
         order=order,
-        lines=tuple(replace(line, quantity=covered[line.sku]) for line in lines if covered[line.sku]),
+        lines=tuple(
+            line if order.allow_backorder else replace(line, quantity=covered[line.sku])
+            for line in lines
+            if covered[line.sku] or order.allow_backorder
+        ),
         method=promise.plan.method,
         levels=(promise.plan.level,) if promise.plan.level else (),
         target=promise.position,
