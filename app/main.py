@@ -21,10 +21,13 @@ from app.graphql import GraphQLView, Schema, build_schema
 from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
+from app.workers import work
+from domain import idempotency
 from domain.feed import Feed
 from domain.network import Networks
 from domain.options import Promises
 from domain.placement import Batcher, Placement
+from domain.timers import Handler
 from domain.transaction import Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
@@ -95,7 +98,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _gateway(settings, dsn, secret) as gateway:
+        async with _gateway(settings, dsn, secret, now) as gateway:
             app.state.gateway = gateway
             metrics.follow(gateway.feed)
             yield
@@ -120,7 +123,7 @@ def _routes(view: GraphQLView, metrics: Metrics) -> list[BaseRoute]:
 
 
 @asynccontextmanager
-async def _gateway(settings: Settings, dsn: str, secret: str) -> AsyncIterator[Gateway]:
+async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], datetime]) -> AsyncIterator[Gateway]:
     pool = await open_pool(dsn, size=settings.pool_max_size)
     try:
         database = Database(pool)
@@ -130,8 +133,14 @@ async def _gateway(settings: Settings, dsn: str, secret: str) -> AsyncIterator[G
             database.wake = wake
             networks = Networks(database)
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
-            batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
-            async with running(_tail(feed), name="feed") as tailing:
+            remembered = timedelta(hours=settings.idempotency_hours)
+            batcher = Batcher(database, remembered)
+            handlers: dict[str, Handler] = {idempotency.TIMER: idempotency.forgetting(remembered)}
+            await idempotency.begin_forgetting(database, now=now())
+            async with (
+                running(_tail(feed), name="feed") as tailing,
+                running(work(database, handlers, now), name="timers"),
+            ):
                 yield Gateway(
                     database=database,
                     feed=feed,

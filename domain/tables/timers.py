@@ -9,7 +9,10 @@ from domain.tables.columns import moment
 
 
 class Timer(SQLModel, table=True):
-    """A thing of a kind that is to be seen to at a moment; setting it again moves it."""
+    """A thing of a kind that is to be seen to at a moment; setting it again moves it.
+
+    `failures` counts the tries that failed since it was set.
+    """
 
     __tablename__ = "timer"
     __table_args__ = (sa.Index("timer_due", "due_at"),)
@@ -17,3 +20,4 @@ class Timer(SQLModel, table=True):
     kind: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     due_at: datetime = Field(sa_type=moment())
+    failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
