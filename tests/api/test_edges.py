@@ -37,7 +37,7 @@ FIELDS = {
         "not stores": "pickupCode",
         "staff": "assignments timeline",
     },
-    "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled"},
+    "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled backordered"},
     "Customer": {"everybody": "name email phone"},
     "TimelineEntry": {"staff": "at kind message actor"},
     "Assignment": {
