@@ -22,8 +22,9 @@ from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.workers import work
-from domain import idempotency
+from domain import backorders, idempotency
 from domain.feed import Feed
+from domain.inventory import waiting
 from domain.network import Networks
 from domain.options import Promises
 from domain.placement import Batcher, Placement
@@ -135,7 +136,10 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
             remembered = timedelta(hours=settings.idempotency_hours)
             batcher = Batcher(database, remembered)
-            handlers: dict[str, Handler] = {idempotency.TIMER: idempotency.forgetting(remembered)}
+            handlers: dict[str, Handler] = {
+                idempotency.TIMER: idempotency.forgetting(remembered),
+                waiting.TIMER: backorders.handler(networks),
+            }
             await idempotency.begin_forgetting(database, now=now())
             async with (
                 running(_tail(feed), name="feed") as tailing,

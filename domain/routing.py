@@ -13,7 +13,7 @@ from domain import feed, inventory, orders
 from domain.errors import OutOfStock
 from domain.ids import new_id
 from domain.inventory import Movement
-from domain.network import Snapshot
+from domain.network import LocationRow, Snapshot
 from domain.orders import OrderRow
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
@@ -56,8 +56,8 @@ class Work:
     lines: list[dict[str, Any]] = field(default_factory=list)
     wants: list[dict[str, Any]] = field(default_factory=list)
     facts: list[feed.Fact] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
     location_ids: list[UUID] = field(default_factory=list)
-    sentence: str = ""
 
 
 def offers(
@@ -93,9 +93,19 @@ def offers(
                 status=AssignmentStatus.OFFERED,
             )
         )
-    names = [snapshot.locations[location_id].name for location_id in work.location_ids]
-    work.sentence = f"Offered to {', '.join(names)}."
+        work.entries.append(_entry(snapshot.locations[location_id], offered, now))
     return work
+
+
+def _entry(location: LocationRow, offered: Offered, now: datetime) -> dict[str, Any]:
+    return {
+        "order_id": offered.order_id,
+        "at": now,
+        "kind": UpdateKind.ASSIGNMENT_OFFERED,
+        "message": f"Offered to {location.name}.",
+        "actor": None,
+        "location_id": location.id,
+    }
 
 
 def _want(share: Share, location_id: UUID, offered: Offered) -> dict[str, Any]:
@@ -130,56 +140,71 @@ async def reroute(
     snapshot: Snapshot,
     order: OrderRow,
     quantities: Mapping[str, int],
-    movements: Sequence[Movement],
+    movements: Sequence[Movement] = (),
     *,
+    arrived: bool = False,
     now: datetime,
-) -> None:
-    """Find other locations for quantities that one could not supply, and reserve there.
+) -> bool:
+    """Find locations for quantities that wait or that one could not supply, and reserve there; say if any was found.
 
     `movements` are what the failed try does to stock; they are written together with the new reservations, so that
     all stock rows are locked at once and in order. Locations that rejected an item of this order, or fell short of it,
-    are not asked for it again. What nobody has stays open. The caller holds the order's lock and settles it after.
+    are not asked for it again; once new stock has `arrived`, those that fell short are. What nobody has stays open.
+    The caller holds the order's lock and settles it after.
     """
     for _ in range(MOST_TRIES):
-        parcels = await _parcels(connection, snapshot, order, quantities, now=now)
+        parcels = await _parcels(connection, snapshot, order, quantities, arrived=arrived, now=now)
         work = await _work(connection, snapshot, order, parcels, now=now)
-        reservations = [
-            Movement(
-                sku=want["sku"],
-                location_id=want["location_id"],
-                reason=MovementReason.RESERVED,
-                reserved_delta=want["quantity"],
-                order_id=order.id,
-            )
-            for want in work.wants
-        ]
         try:
             async with connection.transaction():
-                await inventory.move(connection, [*movements, *reservations], now=now, within_available=True)
+                together = [*movements, *_reservations(work)]
+                await inventory.move(connection, together, now=now, within_available=True)
         except OutOfStock:
             continue  # somebody was faster, and the next plan sees what is left
         break
     else:
         await inventory.move(connection, movements, now=now)
         work = Work()
-    await _tell(connection, order, work, quantities, now=now)
+    if work.assignments:
+        await _offer(connection, order, work, now=now)
+    if not arrived:
+        await _say_what_is_left(connection, order, work, quantities, now=now)
+    return bool(work.assignments)
 
 
-async def _tell(
+def _reservations(work: Work) -> list[Movement]:
+    return [
+        Movement(
+            sku=want["sku"],
+            location_id=want["location_id"],
+            reason=MovementReason.RESERVED,
+            reserved_delta=want["quantity"],
+            order_id=want["order_id"],
+        )
+        for want in work.wants
+    ]
+
+
+async def _offer(connection: Connection, order: OrderRow, work: Work, *, now: datetime) -> None:
+    await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
+    status = OrderStatus(order.status)
+    if status in {OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
+        status = OrderStatus.ROUTED
+    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
+    step = orders.Step(kind=UpdateKind.ORDER_ROUTED, status=status, message="Routed to its locations.")
+    await orders.note(connection, [orders.entry(told, step, actor=None, now=now), *work.entries])
+    await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
+
+
+async def _say_what_is_left(
     connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, now: datetime
 ) -> None:
     routed = {want["sku"]: want["quantity"] for want in work.wants}
     left = [f"{n - routed.get(sku, 0)} x {sku}" for sku, n in quantities.items() if n > routed.get(sku, 0)]
-    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
-    status = OrderStatus(order.status)
-    if work.assignments:
-        await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
-        step = orders.Step(kind=UpdateKind.ORDER_ROUTED, status=status, message=work.sentence)
-        await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
-        await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
     if left:
         message = f"No other location can supply {', '.join(left)}."
-        step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=status, message=message)
+        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
+        step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
         await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
         await feed.record(connection, [orders.fact(told, step, now=now)])
 
@@ -201,26 +226,19 @@ async def _work(
 
 
 async def _parcels(
-    connection: Connection, snapshot: Snapshot, order: OrderRow, quantities: Mapping[str, int], *, now: datetime
+    connection: Connection,
+    snapshot: Snapshot,
+    order: OrderRow,
+    quantities: Mapping[str, int],
+    *,
+    arrived: bool,
+    now: datetime,
 ) -> tuple[Parcel, ...]:
     """Return the parcels of the plan that keeps the promise; else of the one that breaks it least."""
-    if order.method == FulfillmentMethod.PICKUP or order.ship_to is None:
-        return ()
-    skus = list(quantities)
-    address = Address.from_json(order.ship_to)
-    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
-    problem = Problem(
-        network=snapshot.planner,
-        lines=[Line(sku=sku, quantity=quantity, grams=grams[sku]) for sku, quantity in quantities.items()],
-        available=await inventory.available(connection, skus, snapshot, order.channel),
-        now=now,
-        currency=order.currency,
-        country=address.country,
-        destination=address.position,
-        blocked=await _blocked(connection, snapshot, order, skus),
-        levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
-        promised_latest=order.promised_latest,
-    )
+    problem = await _problem(connection, snapshot, order, quantities, arrived=arrived, now=now)
+    if order.pickup_location_id:
+        plans = plan_pickups(problem).plans
+        return plans[0].parcels if plans else ()
     for attempt in (
         problem,
         replace(problem, promised_latest=None),
@@ -234,17 +252,48 @@ async def _parcels(
     return ()
 
 
+async def _problem(
+    connection: Connection,
+    snapshot: Snapshot,
+    order: OrderRow,
+    quantities: Mapping[str, int],
+    *,
+    arrived: bool,
+    now: datetime,
+) -> Problem:
+    skus = list(quantities)
+    address = Address.from_json(order.ship_to) if order.ship_to else None
+    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    pickup = order.pickup_location_id
+    return Problem(
+        network=snapshot.planner,
+        lines=[Line(sku=sku, quantity=quantity, grams=grams[sku]) for sku, quantity in quantities.items()],
+        available=await inventory.available(connection, skus, snapshot, order.channel),
+        now=now,
+        currency=order.currency,
+        country=address.country if address else None,
+        destination=address.position if address else None,
+        blocked=await _blocked(connection, snapshot, order, skus, arrived=arrived),
+        levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
+        pickup_codes=(snapshot.locations[pickup].code,) if pickup else None,
+        promised_latest=None if pickup else order.promised_latest,
+    )
+
+
 async def _blocked(
-    connection: Connection, snapshot: Snapshot, order: OrderRow, skus: Sequence[str]
+    connection: Connection, snapshot: Snapshot, order: OrderRow, skus: Sequence[str], *, arrived: bool
 ) -> NDArray[np.bool_]:
+    """Return the pairs of site and SKU that are not to be asked, shape (sites, skus)."""
     blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
     failed = await connection.fetch(
         """
         SELECT DISTINCT a.location_id, l.sku FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
-         WHERE a.order_id = $1 AND l.sku = ANY ($2::text[]) AND (a.status IN ('REJECTED', 'EXPIRED') OR l.short > 0)
+         WHERE a.order_id = $1 AND l.sku = ANY ($2::text[])
+           AND (a.status IN ('REJECTED', 'EXPIRED') AND l.short < l.quantity OR l.short > 0 AND NOT $3)
         """,
         order.id,
         skus,
+        arrived,
     )
     for row in failed:
         blocked[snapshot.site_by_id[row["location_id"]], skus.index(row["sku"])] = True

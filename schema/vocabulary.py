@@ -18,7 +18,8 @@ strawberry.enum(vocabulary.UnavailabilityCode, description="Why a method, a leve
 strawberry.enum(
     vocabulary.OrderStatus,
     description="RECEIVED -> ROUTED -> IN_FULFILLMENT -> PARTIALLY_FULFILLED -> FULFILLED -> COMPLETED. "
-    "UNROUTABLE: no location can fulfil it now; BACKORDERED: it waits for stock. FULFILLED: everything left its location. "
+    "UNROUTABLE: no location can fulfil it now; BACKORDERED: it waits for stock. "
+    "FULFILLED: everything left its location. "
     "COMPLETED: the shopper has everything.",
 )
 strawberry.enum(

@@ -10,6 +10,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.imports import ImportOutcome, OnRowError, check_each
 from domain.inventory.read import stock_levels
 from domain.inventory.rows import MOST, ItemRow, Movement, StockRow, enter, tell
+from domain.inventory.waiting import wake
 from domain.text import check_code, check_codes, check_text
 from domain.transaction import Database
 from domain.vocabulary import MovementReason
@@ -186,6 +187,7 @@ async def _write_levels(database: Database, rows: Sequence[_Level], outcome: Imp
         movements += [_counted(row, row["on_hand_delta"]) for row in counted]
         await enter(connection, movements, now=now)
         await tell(connection, [*created, *counted], now=now)
+        await wake(connection, {level["sku"] for level in (*created, *counted) if level["available"] > 0}, now=now)
     outcome.created += len(created)
     outcome.updated += len(counted)
     outcome.unchanged += len(rows) - len(created) - len(counted)

@@ -40,21 +40,44 @@ class StockRow(Row):
     available: int
 
 
+class MovementRow(Row):
+    """An entry of the ledger as Postgres holds it."""
+
+    id: UUID
+    sku: str
+    location_id: UUID
+    reason: str
+    on_hand_delta: int
+    reserved_delta: int
+    order_id: UUID | None
+    occurred_at: datetime
+    note: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """An entry of the ledger: how much more is on hand and reserved of an item at a location, and why."""
+    """How much more is on hand, reserved and expected of an item at a location, and why.
+
+    The ledger knows on hand and reserved; what is DAMAGED is on hand no more.
+    """
 
     sku: str
     location_id: UUID
     reason: MovementReason
     on_hand_delta: int = 0
     reserved_delta: int = 0
+    incoming_delta: int = 0
     order_id: UUID | None = None
     note: str | None = None
 
+    @property
+    def damaged_delta(self) -> int:
+        """Return how much more is damaged."""
+        return -self.on_hand_delta if self.reason is MovementReason.DAMAGED else 0
+
 
 async def enter(connection: Connection, movements: Iterable[Movement], *, now: datetime) -> None:
-    """Write movements to the ledger."""
+    """Write movements to the ledger, those of what is on hand or reserved."""
     rows = [
         {
             "id": new_id(now),
@@ -68,6 +91,7 @@ async def enter(connection: Connection, movements: Iterable[Movement], *, now: d
             "note": movement.note,
         }
         for movement in movements
+        if movement.on_hand_delta or movement.reserved_delta
     ]
     if rows:
         await connection.execute(

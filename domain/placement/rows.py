@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,15 +24,8 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
     line_ids = {line.sku: new_id(now) for line in wanted.lines}
     offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel)
     work = routing.offers(snapshot, plan.parcels, offered, line_ids, now=now)
-    waiting = Counter({missing.sku: missing.quantity for missing in plan.missing})
-    steps = [orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}.")]
-    if plan.parcels:
-        routed = orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=work.sentence)
-        steps.append(routed)
-    if order.allow_backorder and plan.missing:
-        kind = UpdateKind.ORDER_CHANGED if plan.parcels else UpdateKind.ORDER_STATUS_CHANGED
-        message = f"Waiting for {', '.join(f'{quantity} x {sku}' for sku, quantity in waiting.items())}."
-        steps.append(orders.Step(kind=kind, status=_status(plan), message=message))
+    waiting = Counter({missing.sku: missing.quantity for missing in plan.missing if order.allow_backorder})
+    steps = list(_steps(plan, waiting, actor))
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
     facts = [*(orders.fact(told, step, now=now) for step in steps), *work.facts]
     lines = [
@@ -42,22 +36,33 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
             "sku": line.sku,
             "quantity": line.quantity,
             "unit_price": line.unit_price or 0,
-            "backordered": waiting[line.sku] if order.allow_backorder else 0,
+            "backordered": waiting[line.sku],
         }
         for position, line in enumerate(wanted.lines)
     ]
     tables: dict[str, list[dict[str, Any]]] = {
         "keys": [{"key": order.idempotency_key, "hash": order.digest().hex(), "order_id": order_id}],
-        "reservations": [],
+        "reservations": [{"order_id": order_id, "reservation_id": taken}] if (taken := order.reservation_id) else [],
         "orders": [_order_row(snapshot, wanted, plan, order_id, now=now)],
         "lines": lines,
         "assignments": work.assignments,
         "assignmentLines": work.lines,
         "wants": work.wants,
-        "entries": [orders.entry(told, step, actor=actor, now=now) for step in steps],
+        "entries": [*(orders.entry(told, step, actor=actor, now=now) for step in steps), *work.entries],
         "facts": [feed.as_row(fact) for fact in facts],
     }
     return Rows(order_id=order_id, key=order.idempotency_key, at=now, tables=tables)
+
+
+def _steps(plan: Plan, waiting: Counter[str], actor: str) -> Iterator[orders.Step]:
+    yield orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}.")
+    if plan.parcels:
+        message = "Routed to its locations."
+        yield orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=message)
+    if waiting:
+        kind = UpdateKind.ORDER_CHANGED if plan.parcels else UpdateKind.ORDER_STATUS_CHANGED
+        message = f"Waiting for {', '.join(f'{quantity} x {sku}' for sku, quantity in waiting.items())}."
+        yield orders.Step(kind=kind, status=_status(plan), message=message)
 
 
 def _status(plan: Plan) -> OrderStatus:

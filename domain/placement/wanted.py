@@ -1,9 +1,9 @@
 """What is to be placed: what shops send, checked, by token or by wish."""
 
 import hashlib
-from collections import Counter
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
@@ -14,17 +14,20 @@ from domain.network import Snapshot
 from domain.options import CartLine, Promise, merged
 from domain.places import Address
 from domain.planning.problem import Point
+from domain.promised import covered
 from domain.text import check_code, check_codes, check_optional_text, check_text
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
 
 KEY_LENGTH = 255
+OUR_NUMBERS = re.compile(r"CD\d+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
     """What a shop asks to be placed; prices in minor units of `currency`.
 
-    Either `token` names the option the shopper chose, or `method` (and `level`, `pickup_location_id`) is the wish.
+    Either `token` names the option the shopper chose, or `reservation_id` what was reserved from it, or `method` (and
+    `level`, `pickup_location_id`) is the wish.
     """
 
     idempotency_key: str
@@ -37,6 +40,7 @@ class NewOrder:
     channel: str = "web"
     tags: tuple[str, ...] = ()
     token: str | None = None
+    reservation_id: UUID | None = None
     method: FulfillmentMethod | None = None
     level: ServiceLevel | None = None
     ship_to: Address | None = None
@@ -65,16 +69,18 @@ def check(order: NewOrder) -> None:
     """Raise InvalidInput where an order cannot be placed as it stands, whatever the network holds."""
     check_text(order.idempotency_key, path=("idempotencyKey",), longest=KEY_LENGTH)
     check_code(order.channel, path=("channel",))
-    if order.number is not None:
-        check_code(order.number, path=("number",))
+    if order.number is not None and OUR_NUMBERS.fullmatch(check_code(order.number, path=("number",))):
+        raise InvalidInput(message="Numbers like this one are made here.", path=("number",))
     check_codes(order.tags, path=("tags",))
     check_text(order.customer_name, path=("customer", "name"))
     check_optional_text(order.customer_email or "", path=("customer", "email"))
     check_optional_text(order.customer_phone or "", path=("customer", "phone"))
     if order.ship_to:
         places.validate(order.ship_to, path=("shipTo",))
-    wish = order.method is FulfillmentMethod.DELIVERY or (order.method is None and order.token is None)
-    if wish and not order.token and order.ship_to is None:
+    promised = order.token is not None or order.reservation_id is not None
+    if order.token is not None and order.reservation_id is not None:
+        raise InvalidInput(message="An order names an option or a reservation, not both.", path=("reservationId",))
+    if not promised and order.method is not FulfillmentMethod.PICKUP and order.ship_to is None:
         raise InvalidInput(message="A delivery needs an address.", path=("shipTo",))
     if order.method is FulfillmentMethod.DELIVERY and order.pickup_location_id:
         raise InvalidInput(message="A delivery has no pickup location.", path=("pickupLocationId",))
@@ -84,17 +90,9 @@ def chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> Wanted:
     """Return what an order by token wants: what the token's plan covers, or all of it where the rest may wait."""
     lines = merged(order.lines)
     _agree(order, lines, promise, snapshot)
-    covered: Counter[str] = Counter()
-    for parcel in promise.plan.parcels:
-        for share in parcel.shares:
-            covered[share.sku] += share.quantity
     return Wanted(
         order=order,
-        lines=tuple(
-            line if order.allow_backorder else replace(line, quantity=covered[line.sku])
-            for line in lines
-            if covered[line.sku] or order.allow_backorder
-        ),
+        lines=lines if order.allow_backorder else covered(lines, promise.plan),
         method=promise.plan.method,
         levels=(promise.plan.level,) if promise.plan.level else (),
         target=promise.position,

@@ -202,7 +202,7 @@ async def test_a_count_that_waits_for_a_sale_enters_the_difference_to_what_the_s
 
 async def waiting_for_a_lock(database: Database) -> None:
     async with database.reading() as connection:
-        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110 - Postgres tells nobody who waits
+        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
             await asyncio.sleep(0.01)
 
 

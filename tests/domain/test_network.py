@@ -88,12 +88,12 @@ async def database(dsn: str) -> AsyncIterator[Database]:
     await pool.close()
 
 
-async def save(database: Database, change: LocationChange, **other: Any) -> LocationRow:  # noqa: ANN401 - any field
+async def save(database: Database, change: LocationChange, **other: Any) -> LocationRow:
     async with database.transaction() as connection:
         return await save_location(connection, replace(change, **other), now=NOW)
 
 
-async def offer(database: Database, change: CarrierServiceChange, **other: Any) -> CarrierServiceRow:  # noqa: ANN401
+async def offer(database: Database, change: CarrierServiceChange, **other: Any) -> CarrierServiceRow:
     async with database.transaction() as connection:
         return await save_carrier_service(connection, replace(change, **other))
 
@@ -203,7 +203,7 @@ async def test_what_a_change_leaves_out_stays_and_what_it_says_again_is_no_chang
 async def test_a_location_that_cannot_be_is_told_where(
     database: Database,
     field: str,
-    value: Any,  # noqa: ANN401 - any field
+    value: Any,
     path: tuple[str, ...],
 ) -> None:
     with pytest.raises(InvalidInput) as fact:
@@ -341,7 +341,7 @@ async def test_a_carrier_service_keeps_what_a_change_leaves_out(database: Databa
 async def test_a_carrier_service_that_cannot_be_is_told_where(
     database: Database,
     field: str,
-    value: Any,  # noqa: ANN401 - any field
+    value: Any,
     path: tuple[str, ...],
 ) -> None:
     with pytest.raises(InvalidInput) as fact:
@@ -426,7 +426,7 @@ async def test_locations_are_found_by_distance_kind_and_service(database: Databa
     await save(database, STORE)
     snapshot = await Networks(database).current()
 
-    def found(**wanted: Any) -> list[str]:  # noqa: ANN401 - any field
+    def found(**wanted: Any) -> list[str]:
         return [location.code for location in find_locations(snapshot, **wanted)]
 
     assert found() == ["BER1", "HAM1"]

@@ -134,6 +134,12 @@ BEGIN
            AS l(id uuid, order_id uuid, position int, sku text, quantity int, unit_price bigint, backordered int)
      WHERE l.order_id = ANY (placed);
 
+    -- Who waits is tried at once: what one location lacked, two may have together.
+    INSERT INTO timer (kind, key, due_at)
+    SELECT DISTINCT 'backorders', l.sku || chr(31) || pg_current_xact_id()::text, at
+      FROM order_line l WHERE l.order_id = ANY (placed) AND l.backordered > 0
+    ON CONFLICT (kind, key) DO NOTHING;
+
     PERFORM offer_assignments(batch -> 'assignments', batch -> 'assignmentLines', placed);
 
     INSERT INTO timeline (order_id, at, kind, message, actor, location_id)

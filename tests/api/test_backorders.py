@@ -1,0 +1,102 @@
+"""Orders that wait for stock are routed when it comes, first come first served."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from domain.vocabulary import Role
+from tests.api.house import House
+
+RECEIVE = """mutation ($sku: String!, $location: ID!, $delta: Int!, $key: String!) {
+    adjustStock(sku: $sku, locationId: $location, delta: $delta, reason: RECEIVED, idempotencyKey: $key) {
+        __typename ... on UserError { message } } }"""
+WAITING = "status lines { quantity backordered } timeline { message }"
+
+
+@pytest.fixture(autouse=True)
+async def light_rugs(house: House) -> None:
+    """Any number of rugs fits into a parcel."""
+    query = "mutation ($rows: [ItemRowInput!]!) { importItems(rows: $rows) { updated } }"
+    await house.ask(Role.ADMIN, query, rows=[{"sku": "rug", "name": "Rug", "weightGrams": 100}])
+
+
+async def receive(house: House, sku: str, code: str, delta: int) -> None:
+    answer = await house.ask(
+        Role.OPERATIONS, RECEIVE, sku=sku, location=house.ids[code], delta=delta, key=f"{sku} {code} {delta}"
+    )
+    assert answer == {"__typename": "StockLevel"}
+
+
+async def becomes(house: House, order: dict[str, Any], status: str) -> None:
+    """Wait until an order has a status."""
+    async with asyncio.timeout(10):
+        while (await house.order(order["id"]))["status"] != status:
+            await asyncio.sleep(0.05)
+
+
+async def test_an_order_that_nobody_has_stock_for_waits_and_is_routed_when_it_comes(house: House) -> None:
+    order = await house.place("order", [("rug", 5)], level="STANDARD", allowBackorder=True)
+    assert order["status"] == "ROUTED"  # three are there
+    found = await house.order(order["id"], WAITING)
+    assert found["lines"] == [{"quantity": 5, "backordered": 2}]
+    other = await house.place("other", [("rug", 1)], level="STANDARD", allowBackorder=True)
+    assert other["status"] == "BACKORDERED"
+    assert (await house.order(other["id"], WAITING))["timeline"][-1]["message"] == "Waiting for 1 x rug."
+    await receive(house, "rug", "WB", 3)
+    await becomes(house, other, "ROUTED")
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == ["WH", "WB"]
+    assert (await house.order(order["id"], WAITING))["lines"] == [{"quantity": 5, "backordered": 0}]
+    assert await house.levels("rug") == {"WH": (3, 3, 0), "WB": (3, 3, 0)}
+
+
+async def test_who_came_first_is_served_first(house: House) -> None:
+    await house.place("takes all", [("rug", 3)], level="STANDARD")
+    waiting = []
+    for n in range(4):
+        waiting.append(await house.place(f"waits {n}", [("rug", 1)], level="STANDARD", allowBackorder=True))
+        house.clock[0] = house.now.replace(second=n + 1)
+    await receive(house, "rug", "WB", 2)
+    await becomes(house, waiting[1], "ROUTED")
+    await asyncio.sleep(0.5)
+    statuses = [(await house.order(order["id"]))["status"] for order in waiting]
+    assert statuses == ["ROUTED", "ROUTED", "BACKORDERED", "BACKORDERED"]
+
+
+async def test_an_unroutable_order_is_tried_again_when_stock_comes(house: House) -> None:
+    order = await house.place("order", [("rug", 3)], level="STANDARD")
+    (work,) = await house.work(order["id"])
+    await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: DAMAGED")
+    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
+    await receive(house, "rug", "WB", 3)
+    await becomes(house, order, "ROUTED")
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == ["WH", "WB"]
+
+
+async def test_stock_that_is_released_wakes_those_who_wait(house: House) -> None:
+    first = await house.place("first", [("rug", 3)], level="STANDARD")
+    second = await house.place("second", [("rug", 3)], level="STANDARD", allowBackorder=True)
+    assert second["status"] == "BACKORDERED"
+    (work,) = await house.work(first["id"])
+    await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: TOO_BUSY")
+    await becomes(house, second, "ROUTED")
+    assert (await house.order(first["id"]))["status"] == "UNROUTABLE"
+
+
+async def test_what_could_never_be_delivered_does_not_wait(house: House) -> None:
+    address = {"postalCode": "75001", "city": "Paris", "country": "FR"}
+    refused = await house.place("order", [("rug", 9)], level="STANDARD", allowBackorder=True, shipTo=address)
+    assert refused["__typename"] == "NoFulfillmentOptionError"
+    assert {reason["code"] for reason in refused["unavailable"]} == {"NOT_SERVED"}
+
+
+async def test_an_option_that_leaves_a_line_out_places_what_it_covers_or_all(house: House) -> None:
+    found = await house.options(("mug", 1), ("rug", 4), methods=["DELIVERY"], levels=["STANDARD"])
+    option = found["options"][0]
+    assert (option["complete"], option["missing"]) == (False, [{"sku": "rug", "quantity": 1}])
+    lines = [("mug", 1), ("rug", 4)]
+    covered = await house.place("covered", lines, optionToken=option["token"])
+    assert [line["quantity"] for line in covered["lines"]] == [1, 3]
+    whole = await house.place("whole", lines, optionToken=option["token"], allowBackorder=True)
+    assert [line["quantity"] for line in whole["lines"]] == [1, 4]
+    assert [line["backordered"] for line in (await house.order(whole["id"], WAITING))["lines"]] == [0, 4]
