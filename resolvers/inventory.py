@@ -13,6 +13,7 @@ from schema.inventory import (
     Item,
     ItemRowInput,
     StockLevel,
+    StockMovement,
     StockResult,
     StockRowInput,
     availability_of,
@@ -24,6 +25,13 @@ from schema.scalars import GeoPointInput
 async def item(info: Info, sku: str) -> Item | None:
     row = await info.context.loaders.item.load(sku)
     return Item.of(row) if row else None
+
+
+async def items(
+    info: Info, page: Page, skus: list[str] | None = None, barcode: str | None = None, tags: list[str] | None = None
+) -> Connection[Item]:
+    listing = inventory.item_listing(skus=skus, barcode=barcode, tags=tags)
+    return await connect(info.context.database, listing, page, Item.of)
 
 
 async def availability(
@@ -42,6 +50,14 @@ async def stock_levels(
     asked = None if location is None else uuid_of(location, "Location")
     listing = inventory.stock_listing(skus=skus, location_ids=info.context.narrowed(asked))
     return await connect(info.context.database, listing, page, StockLevel.of)
+
+
+async def stock_movements(
+    info: Info, page: Page, sku: str | None = None, location: strawberry.ID | None = None
+) -> Connection[StockMovement]:
+    asked = None if location is None else uuid_of(location, "Location")
+    listing = inventory.movement_listing(sku=sku, location_ids=info.context.narrowed(asked))
+    return await connect(info.context.database, listing, page, StockMovement.of)
 
 
 async def adjust_stock(
@@ -64,6 +80,23 @@ async def adjust_stock(
             reason=reason,
             note=note,
             idempotency_key=idempotency_key,
+            now=info.context.now(),
+        )
+    return StockLevel.of(row)
+
+
+async def count_stock(
+    info: Info, sku: str, location_id: strawberry.ID, on_hand: int, expected_version: int | None = None
+) -> StockResult:
+    where = uuid_of(location_id, "Location")
+    info.context.viewer.must_work_at(where)
+    async with info.context.database.transaction() as connection:
+        row = await inventory.count_stock(
+            connection,
+            sku=sku,
+            location_id=where,
+            on_hand=on_hand,
+            expected_version=expected_version,
             now=info.context.now(),
         )
     return StockLevel.of(row)

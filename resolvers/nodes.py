@@ -10,7 +10,7 @@ from domain.errors import InvalidInput
 from domain.paging import LARGEST_SIZE
 from schema.assignments import Assignment, AssignmentLine
 from schema.context import Info
-from schema.inventory import Item, StockLevel
+from schema.inventory import Item, StockLevel, StockMovement
 from schema.network import CarrierService, Location
 from schema.orders import Order, OrderLine
 from schema.paging import Node, parse_id
@@ -54,6 +54,11 @@ async def _stock_level(info: Info, sku: str, location: str) -> StockLevel | None
     return StockLevel.of(row) if row and info.context.viewer.works_at(row.location_id) else None
 
 
+async def _stock_movement(info: Info, key: str) -> StockMovement | None:
+    row = await info.context.loaders.movement.load(UUID(key))
+    return StockMovement.of(row) if row and info.context.viewer.works_at(row.location_id) else None
+
+
 async def _order(info: Info, key: str) -> Order | None:
     row = await info.context.loaders.order.load(UUID(key))
     return Order.of(row) if row and await info.context.may_see_order(row.id) else None
@@ -83,6 +88,7 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "CarrierService": _carrier_service,
     "Item": _item,
     "StockLevel": _stock_level,
+    "StockMovement": _stock_movement,
     "Order": _order,
     "OrderLine": _order_line,
     "Assignment": _assignment,

@@ -7,7 +7,7 @@ import strawberry
 
 from resolvers import assignments, inventory, network, nodes, options, orders, updates
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
-from schema.inventory import Availability, ImportResult, Item, StockLevel, StockResult
+from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
 from schema.options import FulfillmentOptions
 from schema.orders import Order, OrderLine, PlaceOrderResult
@@ -56,11 +56,20 @@ class Query:
         network.locations, EVERYBODY, "Locations, nearest first where `near` is given, else by code.", paged=True
     )
     item: Item | None = _query(inventory.item, EVERYBODY, "An item by its SKU.")
+    items: Connection[Item] = _query(
+        inventory.items, EVERYBODY, "Items by SKU; tags asks for those with all of them.", paged=True
+    )
     carrier_services: list[CarrierService] = _query(
         network.carrier_services, OFFICE, "All carrier services, by code, inactive ones too."
     )
     stock_levels: Connection[StockLevel] = _query(
         inventory.stock_levels, STAFF, "Stock by SKU and location.", paged=True
+    )
+    stock_movements: Connection[StockMovement] = _query(
+        inventory.stock_movements,
+        STAFF,
+        "The ledger: why quantities changed, newest first. A STORE viewer reads that of its own locations.",
+        paged=True,
     )
     order: Order | None = _query(
         orders.order, EVERYBODY, "An order by its id, or by its number; a STOREFRONT viewer knows the id."
@@ -103,6 +112,11 @@ class Mutation:
     adjust_stock: StockResult = _mutation(
         inventory.adjust_stock, STAFF, "Change what is on hand by so many, more or fewer."
     )
+    count_stock: StockResult = _mutation(
+        inventory.count_stock,
+        STAFF,
+        "Set what is on hand to what was counted, even below what is reserved. A count that agrees changes nothing.",
+    )
     import_stock: ImportResult = _mutation(inventory.import_stock, OFFICE, "Set what is on hand, as counted.")
     import_items: ImportResult = _mutation(inventory.import_items, OFFICE, "Make and change items.")
     import_locations: ImportResult = _mutation(network.import_locations, SETTINGS, "Make and change locations.")
@@ -136,5 +150,5 @@ class Subscription:
     )
 
 
-NODES = [Location, CarrierService, Item, StockLevel, Order, OrderLine, Assignment, AssignmentLine]
+NODES = [Location, CarrierService, Item, StockLevel, StockMovement, Order, OrderLine, Assignment, AssignmentLine]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

@@ -31,6 +31,7 @@ class Loaders:
         self._database = database
         self.item = self._one(inventory.items, lambda row: row.sku)
         self.level = self._one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
+        self.movement = self._one(inventory.movements, lambda row: row.id)
         self.order = self._one(orders.orders, lambda row: row.id)
         self.order_line = self._one(orders.lines, lambda row: row.id)
         self.order_lines = self._many(orders.lines_of, lambda row: row.order_id)

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
 from domain import imports, inventory
 from domain.availability import Found, availability
 from domain.imports import ImportOutcome
-from domain.inventory import ItemRow, StockRow
-from domain.vocabulary import ErrorCode
+from domain.inventory import ItemRow, MovementRow, StockRow
+from domain.vocabulary import ErrorCode, MovementReason
 from schema.context import Info
 from schema.errors import (
     IdempotencyConflictError,
@@ -22,6 +22,9 @@ from schema.network import Location, location_of
 from schema.paging import Node, global_id, node_of
 from schema.permission import EVERYBODY, STAFF, edge
 from schema.scalars import GeoPointInput
+
+if TYPE_CHECKING:
+    from schema.orders import Order
 
 strawberry.enum(
     imports.OnRowError, description="What a row that fails means for the others: they are taken, or none is."
@@ -144,6 +147,42 @@ class StockLevel(Node):
 
 
 node_of.register(StockRow, StockLevel.of)
+
+
+@strawberry.type(description="Why a quantity changed: the ledger. The sum of a level's movements is the level.")
+class StockMovement(Node):
+    row: strawberry.Private[MovementRow]
+    sku: str
+    reason: MovementReason
+    on_hand_delta: int
+    reserved_delta: int
+    occurred_at: datetime
+    note: str | None
+
+    @classmethod
+    def of(cls, row: MovementRow) -> "StockMovement":
+        return cls(
+            id=global_id("StockMovement", row.id),
+            row=row,
+            sku=row.sku,
+            reason=MovementReason(row.reason),
+            on_hand_delta=row.on_hand_delta,
+            reserved_delta=row.reserved_delta,
+            occurred_at=row.occurred_at,
+            note=row.note,
+        )
+
+    @edge(allow=STAFF)
+    async def location(self, info: Info) -> Location:
+        return await location_of(info, self.row.location_id)
+
+    @edge(allow=STAFF, description="What it was done for; null where it was for no order.")
+    async def order(self, info: Info) -> Annotated["Order", strawberry.lazy("schema.orders")] | None:
+        context, order_id = info.context, self.row.order_id
+        if order_id is None or not await context.may_see_order(order_id):
+            return None
+        row = await context.loaders.order.load(order_id)
+        return node_of(row) if row else None
 
 
 @strawberry.input(description="A row of an import of stock: what a count found.")

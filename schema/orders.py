@@ -158,6 +158,9 @@ class Order(Node):
         return [TimelineEntry.of(row, viewer) for row in rows if orders.may_read(row, viewer)]
 
 
+node_of.register(OrderRow, Order.of)
+
+
 @strawberry.input(description="Which orders; what is left out narrows nothing. location: any of its work lies there.")
 class OrderWhere:
     status: list[OrderStatus] | None = None

@@ -1,25 +1,42 @@
 """What there is of what, where, and why: every lock and every change of stock but placement's."""
 
 from domain.inventory.check import check
-from domain.inventory.levels import adjust_stock, lock, move
+from domain.inventory.corrections import OnShortage, adjust_stock, count_stock
+from domain.inventory.levels import Key, create, lock, move
 from domain.inventory.load import ItemRecord, StockRecord, import_items, import_stock
-from domain.inventory.read import available, items, stock_levels, stock_listing
-from domain.inventory.rows import ItemRow, Movement, StockRow
+from domain.inventory.read import (
+    available,
+    item_listing,
+    items,
+    movement_listing,
+    movements,
+    stock_levels,
+    stock_listing,
+)
+from domain.inventory.rows import ItemRow, Movement, MovementRow, StockRow
 
 __all__ = [
     "ItemRecord",
     "ItemRow",
+    "Key",
     "Movement",
+    "MovementRow",
+    "OnShortage",
     "StockRecord",
     "StockRow",
     "adjust_stock",
     "available",
     "check",
+    "count_stock",
+    "create",
     "import_items",
     "import_stock",
+    "item_listing",
     "items",
     "lock",
     "move",
+    "movement_listing",
+    "movements",
     "stock_levels",
     "stock_listing",
 ]

@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.inventory.rows import ItemRow, StockRow
+from domain.inventory.rows import ItemRow, MovementRow, StockRow
 from domain.network import Snapshot
 from domain.paging import Listing
 from domain.transaction import Connection
@@ -64,4 +64,37 @@ def stock_listing(
     )
     listing.where_given("sku = ANY(?)", None if skus is None else list(skus))
     listing.where_given("location_id = ANY(?)", None if location_ids is None else list(location_ids))
+    return listing
+
+
+def item_listing(
+    *, skus: Collection[str] | None = None, barcode: str | None = None, tags: Collection[str] | None = None
+) -> Listing[ItemRow]:
+    """Return the items of these SKUs, with this barcode and with all of these tags, as a list by SKU."""
+    listing = Listing(source="item", columns="*", key=[("sku", "text")], row=ItemRow)
+    listing.where_given("sku = ANY (?)", None if skus is None else list(skus))
+    listing.where_given("barcodes @> ARRAY[?]", barcode)
+    listing.where_given("tags @> ?", None if tags is None else list(tags))
+    return listing
+
+
+async def movements(connection: Connection, ids: Collection[UUID]) -> list[MovementRow]:
+    """Return the entries of the ledger with these ids, those that exist, in no order."""
+    rows: list[MovementRow] = await connection.fetch(
+        "SELECT * FROM stock_movement WHERE id = ANY ($1)", list(ids), record_class=MovementRow
+    )
+    return rows
+
+
+def movement_listing(*, sku: str | None = None, location_ids: Collection[UUID] | None = None) -> Listing[MovementRow]:
+    """Return the ledger of an item and of locations as a list to page through, newest first."""
+    listing = Listing(
+        source="stock_movement",
+        columns="*",
+        key=[("occurred_at", "timestamptz"), ("id", "uuid")],
+        row=MovementRow,
+        descending=True,
+    )
+    listing.where_given("sku = ?", sku)
+    listing.where_given("location_id = ANY (?)", None if location_ids is None else list(location_ids))
     return listing

@@ -14,7 +14,10 @@ class Item(SQLModel, table=True):
     """Something that is sold."""
 
     __tablename__ = "item"
-    __table_args__ = (sa.CheckConstraint("weight_grams >= 0", "item_weight_not_negative"),)
+    __table_args__ = (
+        sa.CheckConstraint("weight_grams >= 0", "item_weight_not_negative"),
+        sa.Index("item_barcodes", "barcodes", postgresql_using="gin"),
+    )
 
     sku: str = Field(primary_key=True)
     name: str
@@ -51,7 +54,10 @@ class StockMovement(SQLModel, table=True):
     """The ledger, append-only: the sum of a level's deltas is the level."""
 
     __tablename__ = "stock_movement"
-    __table_args__ = (sa.Index("stock_movement_level", "sku", "location_id", "occurred_at", "id"),)
+    __table_args__ = (
+        sa.Index("stock_movement_level", "sku", "location_id", "occurred_at", "id"),
+        sa.Index("stock_movement_occurred", "occurred_at", "id"),
+    )
 
     id: UUID = Field(primary_key=True, sa_column_kwargs={"server_default": sa.text("gen_random_uuid()")})
     sku: str

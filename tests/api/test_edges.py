@@ -60,6 +60,9 @@ FIELDS = {
     "StockLevel": {
         "staff": "id sku item location onHand reserved safetyStock available incoming damaged version updatedAt"
     },
+    "StockMovement": {
+        "staff": "id sku location reason onHandDelta reservedDelta order occurredAt note",
+    },
     "Item": {"everybody": "id sku name weightGrams tags barcodes imageUrl availability"},
     "Availability": {"everybody": "sku available locationCount nearest"},
     "LocationAvailability": {"everybody": "location available distanceKm"},
@@ -87,6 +90,10 @@ FIELDS = {
     "AssignmentEdge": {"staff": "node cursor"},
     "StockLevelConnection": {"staff": "edges pageInfo totalCount"},
     "StockLevelEdge": {"staff": "node cursor"},
+    "StockMovementConnection": {"staff": "edges pageInfo totalCount"},
+    "StockMovementEdge": {"staff": "node cursor"},
+    "ItemConnection": {"everybody": "edges pageInfo totalCount"},
+    "ItemEdge": {"everybody": "node cursor"},
 }  # fmt: skip
 READERS = {"everybody": set(Role), "stores": {Role.STORE}, "not stores": set(Role) - {Role.STORE}}
 READERS["staff"] = READERS["own place"] = set(Role) - {Role.STOREFRONT}
@@ -100,6 +107,8 @@ LISTS = {
     "orders": ("OrderConnection", ""),
     "assignments": ("AssignmentConnection", ""),
     "stockLevels": ("StockLevelConnection", ""),
+    "stockMovements": ("StockMovementConnection", ""),
+    "items": ("ItemConnection", ""),
     "locations": ("LocationConnection", "(near: {latitude: 52.5, longitude: 13.4}, withinKm: 30)"),
     "viewer": ("Viewer", ""),
     "availability": ("Availability", '(skus: ["quill", "quiz"], near: {latitude: 52.5, longitude: 13.4})'),

@@ -46,8 +46,10 @@ ROOTS = {
     "location": ("everybody", "id: <place>"),
     "locations": ("everybody", ""),
     "item": ("everybody", 'sku: "quill"'),
+    "items": ("everybody", 'skus: ["quill"]'),
     "carrierServices": ("the office", ""),
     "stockLevels": ("its workers", "location: <place>"),
+    "stockMovements": ("its workers", "location: <place>"),
     "order": ("its readers", "id: <order>"),
     "orders": ("its workers", "where: {location: <place>}"),
     "assignments": ("its workers", "where: {location: <place>}"),
@@ -63,6 +65,7 @@ ROOTS = {
     "adjustStock": (
         "its workers", 'sku: "quill", locationId: <place>, delta: 1, reason: ADJUSTED, idempotencyKey: "found"'
     ),
+    "countStock": ("its workers", 'sku: "quill", locationId: <place>, onHand: 900'),
     "importStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", onHand: 1}]'),
     "importItems": ("the office", 'rows: [{sku: "bowl", name: "Bowl"}]'),
     "setLocationStatus": ("the office", "id: <place>, status: SUSPENDED"),

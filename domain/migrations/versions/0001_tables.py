@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.CheckConstraint("weight_grams >= 0", name="item_weight_not_negative"),
         sa.PrimaryKeyConstraint("sku"),
     )
+    op.create_index("item_barcodes", "item", ["barcodes"], unique=False, postgresql_using="gin")
     op.create_table(
         "location",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -218,6 +219,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("stock_movement_level", "stock_movement", ["sku", "location_id", "occurred_at", "id"], unique=False)
+    op.create_index("stock_movement_occurred", "stock_movement", ["occurred_at", "id"], unique=False)
     op.create_table(
         "timeline",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -495,11 +497,13 @@ def downgrade() -> None:
     op.drop_table("customer_order")
     op.drop_index("timeline_order", table_name="timeline")
     op.drop_table("timeline")
+    op.drop_index("stock_movement_occurred", table_name="stock_movement")
     op.drop_index("stock_movement_level", table_name="stock_movement")
     op.drop_table("stock_movement")
     op.drop_table("postal_code")
     op.drop_table("network_revision")
     op.drop_table("location")
+    op.drop_index("item_barcodes", table_name="item", postgresql_using="gin")
     op.drop_table("item")
     op.drop_index("ix_idempotency_created_at", table_name="idempotency")
     op.drop_table("idempotency")
