@@ -279,14 +279,18 @@ class Promises:
 
     def verify(self, token: str, *, now: datetime) -> Promise:
         """Return the promise of a token; OptionExpired once it is past, InvalidInput where we did not sign it."""
+        promise = self.read(token)
+        if now > promise.expires_at:
+            raise OptionExpired(message="The option has expired: ask for options again.", path=("optionToken",))
+        return promise
+
+    def read(self, token: str) -> Promise:
+        """Return the promise of a token, past or not; InvalidInput where we did not sign it."""
         try:
             options: Any = {"require": ["exp"], "verify_exp": False}
             claims = jwt.decode(token, self._key, algorithms=["HS256"], options=options)
         except jwt.InvalidTokenError:
             raise InvalidInput(message="This is not an option token of ours.", path=("optionToken",)) from None
-        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        if now > expires_at:
-            raise OptionExpired(message="The option has expired: ask for options again.", path=("optionToken",))
         postal_code, country = claims["to"]
         return Promise(
             lines=tuple(CartLine(sku=sku, quantity=n, unit_price=price) for sku, n, price in claims["lines"]),
@@ -297,7 +301,7 @@ class Promises:
             postal_code=postal_code,
             country=country,
             position=Point(latitude=claims["at"][0], longitude=claims["at"][1]) if claims["at"] else None,
-            expires_at=expires_at,
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             preview=claims["preview"],
         )
 

@@ -8,22 +8,23 @@ from uuid import UUID
 
 import numpy as np
 
-from domain import inventory, orders, places, routing
+from domain import inventory, orders, places, reservations, routing
 from domain.errors import (
     DomainError,
     IdempotencyConflict,
     InvalidInput,
     NoFulfillmentOption,
-    OptionExpired,
     OutOfStock,
+    ReservationExpired,
 )
 from domain.network import Networks, Snapshot
-from domain.options import Promises, cart_value
+from domain.options import Promise, Promises, cart_value
 from domain.orders import OrderRow
 from domain.placement.batcher import Batcher
 from domain.placement.rows import rows
 from domain.placement.wanted import NewOrder, Wanted, check, chosen, wished
 from domain.planning.problem import Line, Missing, Plan, Problem, Unavailable
+from domain.promised import kept
 from domain.transaction import Connection, Database
 from domain.vocabulary import UnavailabilityCode
 
@@ -44,7 +45,7 @@ class Placement:
         """Place an order and return it, or raise why not.
 
         The same key with the same input returns the order that the first call made. Raises InvalidInput,
-        OptionExpired, OutOfStock, NoFulfillmentOption and IdempotencyConflict.
+        OptionExpired, ReservationExpired, OutOfStock, NoFulfillmentOption and IdempotencyConflict.
         """
         check(order)
         try:
@@ -56,9 +57,9 @@ class Placement:
             raise
 
     async def _place(self, order: NewOrder, *, actor: str, now: datetime) -> OrderRow:
-        if order.token:
+        promise = await self._promise(order, now=now)
+        if promise:
             # What a token names does not cease to exist, and the commit checks the rest.
-            promise = self.promises.verify(order.token, now=now)
             snapshot = await self.networks.knowing([parcel.location_code for parcel in promise.plan.parcels])
             wanted = chosen(order, promise, snapshot)
         else:
@@ -77,8 +78,16 @@ class Placement:
                 return placed
             if verdict.name == "NUMBER_TAKEN" and order.number:
                 raise InvalidInput(message=f"There is an order {order.number} already.", path=("number",))
+            if verdict.name == "RESERVATION_EXPIRED":
+                raise ReservationExpired(message="It holds nothing any more.", path=("reservationId",))
             lost.update(verdict.short)
         raise OutOfStock(message="Others were faster.", missing=_missing(wanted, lost))
+
+    async def _promise(self, order: NewOrder, *, now: datetime) -> Promise | None:
+        if order.reservation_id is not None:
+            async with self.database.reading() as connection:
+                return await reservations.promised(connection, self.promises, order.reservation_id)
+        return None if order.token is None else self.promises.verify(order.token, now=now)
 
     async def _placed_before(self, order: NewOrder, *, now: datetime) -> OrderRow | None:
         async with self.database.reading() as connection:
@@ -100,20 +109,22 @@ class Placement:
     async def _plan(self, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime) -> Plan:
         """Return the plan to commit. It leaves out only what may wait for stock."""
         promise, may_wait = wanted.promise, wanted.order.allow_backorder
-        if promise and not promise.preview and not lost and not (may_wait and promise.plan.missing):
+        whole = promise is not None and not (may_wait and promise.plan.missing)
+        if promise and not lost and (wanted.order.reservation_id or (whole and not promise.preview)):
             return promise.plan
         async with self.database.reading() as connection:
+            if promise and not (may_wait and lost):
+                plan = await kept(connection, snapshot, promise, lost, now=now)
+                if whole:
+                    return plan
             problem = await _problem(connection, snapshot, wanted, lost, now=now)
-        plan, unavailable = routing.best(problem, wanted.method)
-        if promise and promise.preview and not lost and (plan is None or _shape(plan) != _shape(promise.plan)):
-            raise OptionExpired(message="What was planned ahead no longer holds.", path=("optionToken",))
-        if plan is None or plan.missing:
-            if may_wait:
-                plan = _waiting(problem, wanted, plan, unavailable)
-            elif promise is None:
-                raise _refusal(wanted, plan, unavailable)
-            else:
-                raise OutOfStock(message="The promise can no longer be kept.", missing=_missing(wanted, lost))
+        best, unavailable = routing.best(problem, wanted.method)
+        if best and not best.missing:
+            plan = best
+        elif may_wait:
+            plan = _waiting(problem, wanted, best, unavailable)
+        else:
+            raise _refusal(wanted, best, unavailable)
         return replace(plan, price=promise.plan.price) if promise else plan
 
 
@@ -152,10 +163,6 @@ def _waiting(problem: Problem, wanted: Wanted, plan: Plan | None, unavailable: S
         raise _refusal(wanted, plan, unavailable)
     everything = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in problem.lines)
     return plan or replace(someday, parcels=(), missing=everything, cost=0)
-
-
-def _shape(plan: Plan) -> list[tuple[object, ...]]:
-    return [(p.location_code, p.service_code, p.shares, p.arrives_latest) for p in plan.parcels]
 
 
 def _missing(wanted: Wanted, lost: set[tuple[str, UUID]]) -> list[Missing]:

@@ -1,0 +1,91 @@
+"""How a promise is kept: by the plan that was shown or, where its stock went, by another that is as good."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from domain import inventory, routing
+from domain.errors import OptionExpired, OutOfStock
+from domain.network import Snapshot
+from domain.options import CartLine, Promise, cart_value
+from domain.planning.problem import Line, Missing, Plan, Problem
+from domain.transaction import Connection
+
+
+def covered(lines: Sequence[CartLine], plan: Plan) -> tuple[CartLine, ...]:
+    """Return what of a cart a plan covers."""
+    shares: Counter[str] = Counter()
+    for parcel in plan.parcels:
+        for share in parcel.shares:
+            shares[share.sku] += share.quantity
+    return tuple(replace(line, quantity=shares[line.sku]) for line in lines if shares[line.sku])
+
+
+async def kept(
+    connection: Connection,
+    snapshot: Snapshot,
+    promise: Promise,
+    lost: Collection[tuple[str, UUID]] = (),
+    *,
+    now: datetime,
+) -> Plan:
+    """Return the plan that keeps a promise: the one shown; where pairs (SKU, location id) of it were lost, another.
+
+    The other has the same method, level and price and is no later; it is the best without what was lost. Raises
+    OutOfStock where there is none, and OptionExpired for what was planned as of another moment and would not be
+    planned so at `now`.
+    """
+    if not lost and not promise.preview:
+        return promise.plan
+    problem = await _problem(connection, snapshot, promise, lost, now=now)
+    plan, _ = routing.best(problem, promise.plan.method)
+    if not lost and (plan is None or _shape(plan) != _shape(promise.plan)):
+        raise OptionExpired(message="What was planned ahead no longer holds.", path=("optionToken",))
+    if plan is None or plan.missing:
+        raise OutOfStock(message="The promise can no longer be kept.", missing=missing(promise, lost))
+    return replace(plan, price=promise.plan.price, missing=promise.plan.missing)
+
+
+def missing(promise: Promise, lost: Collection[tuple[str, UUID]]) -> list[Missing]:
+    """Return what a promise that cannot be kept lacks: the lines of what was lost."""
+    skus = {sku for sku, _ in lost}
+    return [
+        Missing(sku=line.sku, quantity=line.quantity)
+        for line in covered(promise.lines, promise.plan)
+        if line.sku in skus
+    ]
+
+
+async def _problem(
+    connection: Connection,
+    snapshot: Snapshot,
+    promise: Promise,
+    lost: Collection[tuple[str, UUID]],
+    *,
+    now: datetime,
+) -> Problem:
+    lines, shown = covered(promise.lines, promise.plan), promise.plan
+    skus = [line.sku for line in lines]
+    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    available = await inventory.available(connection, skus, snapshot, promise.channel)
+    for sku, location_id in lost:
+        available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
+    return Problem(
+        network=snapshot.planner,
+        lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in lines],
+        available=available,
+        now=now,
+        currency=promise.currency,
+        country=promise.country,
+        destination=promise.position,
+        levels=(shown.level,) if shown.level else (),
+        pickup_codes=(shown.pickup_code,) if shown.pickup_code else None,
+        cart_value=cart_value(promise.lines),
+        promised_latest=None if promise.preview else shown.latest,
+    )
+
+
+def _shape(plan: Plan) -> list[tuple[object, ...]]:
+    return [(p.location_code, p.service_code, p.shares, p.arrives_latest) for p in plan.parcels]
