@@ -83,6 +83,7 @@ NO_OPTION = [
     ({"method": "PICKUP", "pickupLocationId": "@WB"}, {"NOT_SERVED"}),
     ({"currency": "USD"}, {"NOT_SERVED"}),
     ({"level": "INSTANT"}, {"NOT_SERVED"}),
+    ({"level": "STANDARD", "lines": [{"sku": "mug", "quantity": 1_000_000, "unitPrice": "1"}]}, {"TOO_HEAVY"}),
     ({"level": "SAME_DAY", "shipTo": {**BERLIN, "city": "Munich"}}, {"TOO_FAR"}),
     ({"shipTo": {**BERLIN, "city": "Nowhere at all"}}, {"DESTINATION_UNKNOWN"}),
 ]
