@@ -11,6 +11,9 @@ import orjson
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection
 
+Deadlock: TypeAlias = asyncpg.exceptions.DeadlockDetectedError
+"""Postgres ended this transaction because it and another waited for each other: it may be done again as a whole."""
+
 Wake: TypeAlias = Callable[[], Awaitable[None]]
 
 

@@ -6,15 +6,21 @@ from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 
 from domain.errors import DomainError
+from domain.transaction import Deadlock
 from schema.context import Info
 from schema.errors import shown
 
 
 class Typed(FieldExtension):
-    """Answers with the typed error where the domain raised the fact."""
+    """Answers with the typed error where the domain raised the fact; begins again where two waited for each other."""
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401
-        try:
-            return await next_(source, info, **kwargs)
-        except DomainError as error:
-            return shown(error)
+        for last in (False, False, True):
+            try:
+                return await next_(source, info, **kwargs)
+            except DomainError as error:
+                return shown(error)
+            except Deadlock:  # the other transaction went on; this one left nothing behind, so it may be done again
+                if last:
+                    raise
+        return None

@@ -1,5 +1,6 @@
 """Assignments: a location's share of an order."""
 
+from domain.assignments.moves import MOVES, Move, allowed_actions
 from domain.assignments.reading import (
     AssignmentFilter,
     AssignmentLineRow,
@@ -11,7 +12,7 @@ from domain.assignments.reading import (
     lines_of,
     listing,
 )
-from domain.assignments.work import MOVES, Desk, Move, Picked, allowed_actions
+from domain.assignments.work import Desk, Picked
 
 __all__ = [
     "MOVES",

@@ -1,7 +1,6 @@
 """How a location works its share of an order off, step by step.
 
-What may be done when stands in MOVES, once; `allowed_actions` and every refusal are read from it. Each step locks the
-order first, so that two people who act on one order act one after the other.
+Each step locks the order first, so that two people who act on one order act one after the other.
 """
 
 import secrets
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import feed, inventory, orders, routing
+from domain.assignments.moves import MOVES, SENTENCES, allowed_actions
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of
 from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
 from domain.inventory import Movement
@@ -22,7 +22,6 @@ from domain.viewer import Viewer
 from domain.vocabulary import (
     AssignmentAction,
     AssignmentStatus,
-    FulfillmentMethod,
     MovementReason,
     OrderStatus,
     RejectReason,
@@ -31,47 +30,6 @@ from domain.vocabulary import (
 
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """From which statuses a step may be taken, where it leads (None: it stays), and for which method (None: both)."""
-
-    sources: frozenset[AssignmentStatus]
-    target: AssignmentStatus | None
-    method: FulfillmentMethod | None = None
-
-
-_S, _A, _M = AssignmentStatus, AssignmentAction, FulfillmentMethod
-MOVES: Mapping[AssignmentAction, Move] = {
-    _A.ACCEPT: Move(frozenset({_S.OFFERED}), _S.ACCEPTED),
-    _A.REJECT: Move(frozenset({_S.OFFERED, _S.ACCEPTED, _S.PICKING}), _S.REJECTED),
-    _A.START_PICKING: Move(frozenset({_S.ACCEPTED}), _S.PICKING),
-    _A.REPORT_PICKED: Move(frozenset({_S.PICKING}), None),
-    _A.PACK: Move(frozenset({_S.PICKING}), _S.PACKED),
-    _A.HAND_OVER: Move(frozenset({_S.PACKED}), _S.HANDED_OVER, _M.DELIVERY),
-    _A.MARK_READY: Move(frozenset({_S.PACKED}), _S.READY_FOR_PICKUP, _M.PICKUP),
-    _A.COLLECT: Move(frozenset({_S.READY_FOR_PICKUP}), _S.COLLECTED, _M.PICKUP),
-}
-
-_SENTENCES: Mapping[AssignmentStatus, str] = {
-    _S.ACCEPTED: "{place} accepted {number}.",
-    _S.PICKING: "{place} began to pick {number}.",
-    _S.PACKED: "{place} packed {number}.",
-    _S.HANDED_OVER: "{place} handed {number} to the carrier.",
-    _S.READY_FOR_PICKUP: "{number} is ready for pickup at {place}.",
-    _S.COLLECTED: "The shopper collected {number} at {place}.",
-    _S.REJECTED: "{place} rejected {number}: {reason}.",
-}
-
-
-def allowed_actions(row: AssignmentRow, viewer: Viewer) -> list[AssignmentAction]:
-    """Return what the viewer may do with an assignment as it stands."""
-    if not viewer.works_at(row.location_id):
-        return []
-    return [
-        action for action, move in MOVES.items() if row.status in move.sources and move.method in {None, row.method}
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,14 +162,36 @@ class Desk:
             [(each.line_id, each.quantity, _short(known[each.line_id], each), each.reason) for each in picked],
         )
         after = await lines_of(self.connection, [row.id])
-        if all(line.short == line.quantity for line in after):
-            reason = RejectReason(after[0].short_reason or RejectReason.OUT_OF_STOCK)
-            row = await self._write(row, order, AssignmentStatus.REJECTED, reason=reason, why="nothing was found")
-        else:
-            row = await self._write(row, order, AssignmentStatus.PICKING)
+        row = await self._after_shortage(row, order, RejectReason(after[0].short_reason or RejectReason.OUT_OF_STOCK))
         newly = {line.sku: (line, line.short - known[line.id].short) for line in after}
         await self._shortage(row, order, {sku: found for sku, found in newly.items() if found[1]})
         return row
+
+    async def lose(self, assignment_id: UUID, sku: str, quantity: int) -> None:
+        """Mark as short what a count did not find, and route it anew; the count itself has corrected the stock.
+
+        `quantity` is at most what is neither picked nor short yet. With every line short, the assignment is rejected.
+        """
+        row, order = await self._take(assignment_id)
+        (line,) = [line for line in await lines_of(self.connection, [row.id]) if line.sku == sku]
+        await self.connection.execute(
+            "UPDATE assignment_line SET short = short + $2, short_reason = $3 WHERE id = $1",
+            line.id,
+            quantity,
+            RejectReason.OUT_OF_STOCK,
+        )
+        await self._after_shortage(row, order, RejectReason.OUT_OF_STOCK)
+        await self._say(order, row, UpdateKind.ORDER_CHANGED, f"A count at {{place}} lacks {quantity} x {sku}.")
+        released = self._movement(row, line, MovementReason.RELEASED, reserved=-quantity)
+        await self._route_anew(order, {sku: quantity}, [released])
+
+    async def _after_shortage(self, row: AssignmentRow, order: OrderRow, reason: RejectReason) -> AssignmentRow:
+        """Tell of an assignment that lacks something; one that lacks everything is rejected."""
+        lines = await lines_of(self.connection, [row.id])
+        if all(line.short == line.quantity for line in lines):
+            rejected = AssignmentStatus.REJECTED
+            return await self._write(row, order, rejected, reason=reason, why="nothing was found")
+        return await self._write(row, order, AssignmentStatus(row.status))
 
     async def _shortage(
         self, row: AssignmentRow, order: OrderRow, newly: Mapping[str, tuple[AssignmentLineRow, int]]
@@ -332,7 +312,7 @@ class Desk:
             ],
         )
         if status != row.status:
-            sentence = _SENTENCES[status].format(place="{place}", number=row.number, reason=why)
+            sentence = SENTENCES[status].format(place="{place}", number=row.number, reason=why)
             await self._say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)
         return updated
 
