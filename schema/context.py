@@ -9,11 +9,12 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import assignments, inventory, orders
+from domain import assignments, inventory, orders, reservations
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
 from domain.options import Promises
 from domain.placement import Placement
+from domain.reservations import Terms
 from domain.transaction import Connection, Database, Row
 from domain.viewer import Viewer
 from domain.vocabulary import Role
@@ -30,6 +31,7 @@ class Loaders:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.item = self._one(inventory.items, lambda row: row.sku)
+        self.arrival = self._one(inventory.arrivals, lambda row: row.sku)
         self.level = self._one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
         self.movement = self._one(inventory.movements, lambda row: row.id)
         self.order = self._one(orders.orders, lambda row: row.id)
@@ -39,6 +41,8 @@ class Loaders:
         self.assignment = self._one(assignments.assignments, lambda row: row.id)
         self.assignments = self._many(assignments.assignments_of, lambda row: row.order_id)
         self.assignment_line = self._one(assignments.lines, lambda row: row.id)
+        self.reservation = self._one(reservations.reservations, lambda row: row.id)
+        self.reservation_lines = self._many(reservations.lines_of, lambda row: row.reservation_id)
         self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
 
     def _one(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, R | None]:
@@ -69,6 +73,7 @@ class Context:
     networks: Networks
     placement: Placement
     promises: Promises
+    terms: Terms
     viewer: Viewer
     now: Callable[[], datetime]
     standing: Cursor

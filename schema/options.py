@@ -11,8 +11,10 @@ from domain.network import Snapshot
 from domain.options import CartLine, Option, Options, OptionsRequest
 from domain.planning import problem
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
+from schema.context import Info
 from schema.errors import ERRORS, Common, UserError
 from schema.network import CarrierService, Location
+from schema.permission import EVERYBODY, edge
 from schema.scalars import AddressInput, GeoPointInput, Money
 
 
@@ -75,6 +77,11 @@ class PlannedLine:
 class MissingLine:
     sku: str
     quantity: int
+
+    @edge(allow=EVERYBODY, description="When more of it is expected; null where nothing is known to come.")
+    async def next_available(self, info: Info) -> datetime | None:
+        arrival = await info.context.loaders.arrival.load(self.sku)
+        return max(arrival.expected_at, info.context.now()) if arrival else None
 
     @classmethod
     def of(cls, missing: problem.Missing) -> "MissingLine":

@@ -1,5 +1,6 @@
 """What there is of what, where, and why: every lock and every change of stock but placement's."""
 
+from domain.inventory.arrivals import ArrivalRow, arrivals
 from domain.inventory.check import check
 from domain.inventory.corrections import OnShortage, adjust_stock, count_stock
 from domain.inventory.levels import Key, create, lock, move
@@ -16,6 +17,7 @@ from domain.inventory.read import (
 from domain.inventory.rows import ItemRow, Movement, MovementRow, StockRow
 
 __all__ = [
+    "ArrivalRow",
     "ItemRecord",
     "ItemRow",
     "Key",
@@ -25,6 +27,7 @@ __all__ = [
     "StockRecord",
     "StockRow",
     "adjust_stock",
+    "arrivals",
     "available",
     "check",
     "count_stock",

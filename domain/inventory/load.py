@@ -1,19 +1,21 @@
 """Items and stock in bulk: whole sets at a time, and nothing is written that is so already."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from domain.errors import InvalidInput, NotFound
 from domain.imports import ImportOutcome, OnRowError, check_each
+from domain.inventory.corrections import OnShortage
+from domain.inventory.merge import Counted, merge
 from domain.inventory.read import stock_levels
-from domain.inventory.rows import MOST, ItemRow, Movement, StockRow, enter, tell
-from domain.inventory.waiting import wake
+from domain.inventory.rows import MOST, ItemRow
 from domain.text import check_code, check_codes, check_text
-from domain.transaction import Database
-from domain.vocabulary import MovementReason
+from domain.transaction import Connection, Database
 
 T = TypeVar("T")
 
@@ -33,23 +35,13 @@ class ItemRecord:
     image_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StockRecord:
+class StockRecord(NamedTuple):
     """A row about a level; None leaves things as they are."""
 
     sku: str
     location_code: str
     on_hand: int | None = None
     safety_stock: int | None = None
-
-
-class _Level(NamedTuple):
-    """A row that can be written; None leaves things as they are."""
-
-    sku: str
-    location_id: UUID
-    on_hand: int | None
-    safety_stock: int | None
 
 
 async def import_items(
@@ -131,103 +123,83 @@ async def _write_items(database: Database, rows: Sequence[Mapping[str, object]],
 
 
 async def import_stock(
-    database: Database, rows: Sequence[StockRecord], *, on_error: OnRowError, now: datetime
+    database: Database,
+    rows: Sequence[StockRecord],
+    *,
+    on_error: OnRowError,
+    on_shortage: OnShortage | None = None,
+    now: datetime,
 ) -> ImportOutcome:
-    """Take counted levels, at most ROWS_AT_ONCE a transaction; a level may be set below what is reserved of it."""
+    """Take counted levels, at most ROWS_AT_ONCE a transaction.
+
+    A level may be set below what is reserved of it: `on_shortage` is told so, in the same transaction.
+    """
     outcome = ImportOutcome()
-    checked = check_each(rows, key=lambda row: (row.sku, row.location_code), check=_check_level, outcome=outcome)
-    usable = await _find(database, [(number, rows[number]) for number, _ in checked], outcome)
+    checked = check_each(rows, key=_LEVEL, check=_check_level, outcome=outcome)
+    usable = await _find(database, checked, outcome)
     if not outcome.rejects(on_error):
         for part in _parts(usable):
-            await _write_levels(database, part, outcome, now=now)
+            async with database.transaction() as connection:
+                merged = await merge(connection, part, now=now)
+                if merged.short and on_shortage:
+                    await on_shortage(connection, merged.short)
+            outcome.created += merged.created
+            outcome.updated += merged.updated
+            outcome.unchanged += len(part) - merged.created - merged.updated
     return outcome
 
 
-def _check_level(row: StockRecord) -> None:
-    check_code(row.sku, path=("sku",))
-    check_code(row.location_code, path=("locationCode",))
-    _quantity(row.on_hand, "onHand")
-    _quantity(row.safety_stock, "safetyStock")
+_LEVEL = itemgetter(0, 1)
 
 
-async def _find(database: Database, rows: Sequence[tuple[int, StockRecord]], outcome: ImportOutcome) -> list[_Level]:
+def _check_level(row: StockRecord) -> StockRecord:
+    sku, location_code, on_hand, safety_stock = row
+    if not _is_code(sku):
+        check_code(sku, path=("sku",))
+    if not _is_code(location_code):
+        check_code(location_code, path=("locationCode",))
+    _quantity(on_hand, "onHand")
+    _quantity(safety_stock, "safetyStock")
+    return row
+
+
+@lru_cache(maxsize=ROWS_AT_ONCE)
+def _is_code(text: str) -> bool:
+    """Say whether `check_code` has nothing against a text; a long file says the same ones again and again."""
+    try:
+        check_code(text, path=())
+    except InvalidInput:
+        return False
+    return True
+
+
+async def _find(database: Database, rows: Sequence[tuple[int, StockRecord]], outcome: ImportOutcome) -> list[Counted]:
     """Return the rows with their locations; one of an unknown item, location or level fails."""
     async with database.reading() as connection:
-        skus = list({row.sku for _, row in rows})
-        items = {found["sku"] for found in await connection.fetch(_KNOWN_ITEMS, skus)}
-        codes = list({row.location_code for _, row in rows})
-        found = await connection.fetch("SELECT code, id FROM location WHERE code = ANY($1)", codes)
-        locations: dict[str, UUID] = {row["code"]: row["id"] for row in found}
+        items, locations = await _known(connection, {row.sku for _, row in rows}, {row[1] for _, row in rows})
         partial = [(row.sku, locations.get(row.location_code)) for _, row in rows if row.on_hand is None]
         levels = {
             (level.sku, level.location_id)
             for level in await stock_levels(connection, [(sku, place) for sku, place in partial if place])
         }
     usable = []
-    for number, row in rows:
-        place = locations.get(row.location_code)
-        if row.sku not in items:
-            outcome.fail(number, NotFound(message=f"There is no item {row.sku!r}.", path=("sku",)))
+    for number, (sku, code, on_hand, safety_stock) in rows:
+        place = locations.get(code)
+        if sku not in items:
+            outcome.fail(number, NotFound(message=f"There is no item {sku!r}.", path=("sku",)))
         elif place is None:
-            message = f"There is no location {row.location_code!r}."
-            outcome.fail(number, NotFound(message=message, path=("locationCode",)))
-        elif row.on_hand is None and (row.sku, place) not in levels:
+            outcome.fail(number, NotFound(message=f"There is no location {code!r}.", path=("locationCode",)))
+        elif on_hand is None and (sku, place) not in levels:
             outcome.fail(number, InvalidInput(message="A new level needs a quantity on hand.", path=("onHand",)))
         else:
-            usable.append(_Level(row.sku, place, row.on_hand, row.safety_stock))
+            usable.append(Counted(sku, place, on_hand, safety_stock))
     return usable
 
 
-async def _write_levels(database: Database, rows: Sequence[_Level], outcome: ImportOutcome, *, now: datetime) -> None:
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    async with database.transaction() as connection:
-        created = await connection.fetch(_CREATE_LEVELS, *columns, now, record_class=StockRow)
-        counted = await connection.fetch(_COUNT_LEVELS, *columns, now, record_class=_CountedRow)
-        movements = [_counted(row, row["on_hand"]) for row in created]
-        movements += [_counted(row, row["on_hand_delta"]) for row in counted]
-        await enter(connection, movements, now=now)
-        await tell(connection, [*created, *counted], now=now)
-        await wake(connection, {level["sku"] for level in (*created, *counted) if level["available"] > 0}, now=now)
-    outcome.created += len(created)
-    outcome.updated += len(counted)
-    outcome.unchanged += len(rows) - len(created) - len(counted)
-
-
-class _CountedRow(StockRow):
-    on_hand_delta: int
-
-
-def _counted(level: StockRow, delta: int) -> Movement:
-    reason = MovementReason.COUNTED
-    return Movement(sku=level["sku"], location_id=level["location_id"], reason=reason, on_hand_delta=delta)
-
-
-_CREATE_LEVELS = """
-INSERT INTO stock AS s (sku, location_id, on_hand, safety_stock, updated_at)
-SELECT w.sku, w.location_id, w.on_hand, coalesce(w.safety_stock, 0), $5
-  FROM unnest($1::text[], $2::uuid[], $3::int[], $4::int[]) AS w(sku, location_id, on_hand, safety_stock)
- WHERE w.on_hand IS NOT NULL
-   AND NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)
- ORDER BY w.sku COLLATE "C", w.location_id
-ON CONFLICT (sku, location_id) DO NOTHING
-RETURNING s.*, greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available
-"""
-
-# What was on hand is read by the very statement that locks it: a movement that ends meanwhile is counted in.
-_COUNT_LEVELS = """
-WITH held AS MATERIALIZED (
-    SELECT s.sku, s.location_id, s.on_hand AS before,
-           coalesce(w.on_hand, s.on_hand) AS on_hand, coalesce(w.safety_stock, s.safety_stock) AS safety_stock
-      FROM stock s
-      JOIN unnest($1::text[], $2::uuid[], $3::int[], $4::int[]) AS w(sku, location_id, on_hand, safety_stock)
-           USING (sku, location_id)
-     WHERE (s.on_hand, s.safety_stock) <> (coalesce(w.on_hand, s.on_hand), coalesce(w.safety_stock, s.safety_stock))
-     ORDER BY s.sku COLLATE "C", s.location_id
-       FOR UPDATE OF s
-)
-UPDATE stock s
-   SET on_hand = h.on_hand, safety_stock = h.safety_stock, version = s.version + 1, updated_at = $5
-  FROM held h
- WHERE s.sku = h.sku AND s.location_id = h.location_id
-RETURNING s.*, greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available, s.on_hand - h.before AS on_hand_delta
-"""
+async def _known(
+    connection: Connection, skus: Collection[str], codes: Collection[str]
+) -> tuple[set[str], dict[str, UUID]]:
+    """Return those of the SKUs that are items', and the locations that there are of these codes."""
+    items = await connection.fetch(_KNOWN_ITEMS, list(skus))
+    locations = await connection.fetch("SELECT code, id FROM location WHERE code = ANY($1)", list(codes))
+    return {row["sku"] for row in items}, {row["code"]: row["id"] for row in locations}

@@ -57,7 +57,7 @@ async def test_it_is_not_ready_while_the_database_is_full_or_away(client: httpx.
     finally:
         await other.close()
     async with asyncio.timeout(5):
-        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - it is asked, as a load balancer asks
+        while (await client.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.05)
 
 

@@ -291,7 +291,7 @@ async def test_a_socket_that_goes_leaves_no_task_and_no_generator(
             await subscribe(socket, "subscription { ticks }", key=key)
         sockets.append(socket)
     async with asyncio.timeout(5):
-        while WATCH.open_generators < 10:  # noqa: ASYNC110 - the server counts
+        while WATCH.open_generators < 10:
             await asyncio.sleep(0.01)
     assert len(served[1].sockets) == 5
     for socket in sockets:
@@ -301,7 +301,7 @@ async def test_a_socket_that_goes_leaves_no_task_and_no_generator(
             await socket.close()
     await no_generator_left()
     async with asyncio.timeout(5):
-        while served[1].sockets or asyncio.all_tasks() - before:  # noqa: ASYNC110 - the last callbacks run
+        while served[1].sockets or asyncio.all_tasks() - before:
             await asyncio.sleep(0.01)
 
 

@@ -140,7 +140,7 @@ def authorization(role: Role = Role.ADMIN, *, ttl: timedelta = timedelta(hours=1
 async def no_generator_left() -> None:
     """Wait until each subscription that was begun has been cleaned up."""
     async with asyncio.timeout(5):
-        while WATCH.open_generators:  # noqa: ASYNC110 - the generators end when the server notices
+        while WATCH.open_generators:
             await asyncio.sleep(0.01)
 
 

@@ -153,11 +153,16 @@ async def settled(house: House) -> Town:
     return town
 
 
+FOUND = """mutation ($sku: String!, $place: ID!, $key: String!) { adjustStock(
+    sku: $sku, locationId: $place, delta: 1, reason: ADJUSTED, note: "Behind the shelf.", idempotencyKey: $key
+) { __typename } }"""
+
+
 async def _stock(house: House, code: str, sku: str, figure: int) -> None:
     item = {
         "sku": sku, "name": sku, "weightGrams": 5, "tags": ["new"], "barcodes": ["1"], "imageUrl": "https://a.example/q"
     }  # fmt: skip
-    row = {"sku": sku, "locationCode": code, "onHand": figure * 1000 + 41, "safetyStock": figure * 1000}
+    row = {"sku": sku, "locationCode": code, "onHand": figure * 1000 + 40, "safetyStock": figure * 1000}
     place = {
         "code": code,
         "tags": ["downtown"],
@@ -172,6 +177,8 @@ async def _stock(house: House, code: str, sku: str, figure: int) -> None:
         query = f"mutation ($v: {kind}) {{ {name}({argument}: $v) {{ __typename }} }}"
         told = await house.ask(Role.ADMIN, query, v=value)
         assert told["__typename"] in {"ImportResult", "Location"}, told
+    found = await house.ask(Role.ADMIN, FOUND, sku=sku, place=house.ids[code], key=f"found {sku}")
+    assert found == {"__typename": "StockLevel"}, found
 
 
 async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str, **more: Any) -> dict[str, Any]:
