@@ -22,12 +22,13 @@ from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.workers import work
-from domain import backorders, idempotency
+from domain import backorders, idempotency, reservations
 from domain.feed import Feed
 from domain.inventory import waiting
 from domain.network import Networks
 from domain.options import Promises
 from domain.placement import Batcher, Placement
+from domain.reservations import Terms
 from domain.timers import Handler
 from domain.transaction import Database, open_pool
 from domain.viewer import Viewer
@@ -50,6 +51,7 @@ class Gateway:
     networks: Networks
     placement: Placement
     promises: Promises
+    terms: Terms
     tailing: asyncio.Task[None]
 
     async def open_context(self, viewer: Viewer, *, now: Callable[[], datetime]) -> Context:
@@ -65,6 +67,7 @@ class Gateway:
             networks=self.networks,
             placement=self.placement,
             promises=self.promises,
+            terms=self.terms,
             viewer=viewer,
             now=now,
             standing=standing,
@@ -136,10 +139,7 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
             remembered = timedelta(hours=settings.idempotency_hours)
             batcher = Batcher(database, remembered)
-            handlers: dict[str, Handler] = {
-                idempotency.TIMER: idempotency.forgetting(remembered),
-                waiting.TIMER: backorders.handler(networks),
-            }
+            handlers = _handlers(networks, remembered)
             await idempotency.begin_forgetting(database, now=now())
             async with (
                 running(_tail(feed), name="feed") as tailing,
@@ -151,6 +151,10 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
                     networks=networks,
                     placement=Placement(database, networks, promises, batcher),
                     promises=promises,
+                    terms=Terms(
+                        usual=timedelta(minutes=settings.reservation_minutes),
+                        longest=timedelta(minutes=settings.reservation_max_minutes),
+                    ),
                     tailing=tailing,
                 )
     finally:
@@ -159,6 +163,15 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
                 await pool.close()
         except (TimeoutError, *OUTAGES):
             pool.terminate()
+
+
+def _handlers(networks: Networks, remembered: timedelta) -> dict[str, Handler]:
+    """Return who sees to the timers of each kind."""
+    return {
+        waiting.TIMER: backorders.handler(networks),
+        idempotency.TIMER: idempotency.forgetting(remembered),
+        reservations.TIMER: reservations.expire,
+    }
 
 
 async def _tail(feed: Feed) -> None:

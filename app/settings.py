@@ -4,10 +4,10 @@ import os
 import secrets
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CROSSDOCK_"
@@ -101,10 +101,22 @@ class Settings(BaseSettings):
     option_ttl_minutes: int = Field(
         default=15, ge=1, le=1440, description="Minutes for which a fulfilment option is promised."
     )
+    reservation_minutes: int = Field(
+        default=15, ge=1, le=1440, description="Minutes for which a cart is reserved unless the shop says."
+    )
+    reservation_max_minutes: int = Field(
+        default=60, ge=1, le=1440, description="Minutes for which a cart can be reserved, or extended, at most."
+    )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
     )
     ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
+
+    @model_validator(mode="after")
+    def _reserve_within_bounds(self) -> Self:
+        if self.reservation_minutes > self.reservation_max_minutes:
+            raise ValueError(f"{PREFIX}RESERVATION_MINUTES is more than {PREFIX}RESERVATION_MAX_MINUTES")
+        return self
 
     def signing_secret(self) -> str:
         """Return what signs tokens: the setting, or the one kept 0600 in the data directory, made when missing.

@@ -14,7 +14,8 @@ from schema.inventory import Item, StockLevel, StockMovement
 from schema.network import CarrierService, Location
 from schema.orders import Order, OrderLine
 from schema.paging import Node, parse_id
-from schema.permission import OFFICE
+from schema.permission import OFFICE, SHOP
+from schema.reservations import Reservation
 
 
 async def node(info: Info, id: strawberry.ID) -> Node | None:
@@ -83,6 +84,11 @@ async def _assignment_line(info: Info, key: str) -> AssignmentLine | None:
     return AssignmentLine.of(row) if row and work and info.context.viewer.works_at(work.location_id) else None
 
 
+async def _reservation(info: Info, key: str) -> Reservation | None:
+    row = await info.context.loaders.reservation.load(UUID(key))
+    return Reservation.of(row) if row and info.context.viewer.role in SHOP else None
+
+
 FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Location": _location,
     "CarrierService": _carrier_service,
@@ -93,4 +99,5 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "OrderLine": _order_line,
     "Assignment": _assignment,
     "AssignmentLine": _assignment_line,
+    "Reservation": _reservation,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from resolvers import assignments, inventory, network, nodes, options, orders, updates
+from resolvers import assignments, inventory, network, nodes, options, orders, reservations, updates
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
@@ -13,6 +13,7 @@ from schema.options import FulfillmentOptions
 from schema.orders import Order, OrderLine, PlaceOrderResult
 from schema.paging import Connection, Node, Paged
 from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF, Allowed
+from schema.reservations import ReleaseReservationResult, Reservation, ReserveCartResult
 from schema.scalars import Cursor
 from schema.typed import Typed
 from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
@@ -84,6 +85,17 @@ class Query:
 class Mutation:
     """What can be done. Each answers the thing, or a typed error."""
 
+    reserve_cart: ReserveCartResult = _mutation(
+        reservations.reserve_cart,
+        SHOP,
+        "Hold an option's stock for a while: `ttl`, or as long as is usual, and never past the option's orderBefore.",
+    )
+    extend_reservation: ReserveCartResult = _mutation(
+        reservations.extend_reservation, SHOP, "Hold on for `ttl` from now; it never becomes shorter."
+    )
+    release_reservation: ReleaseReservationResult = _mutation(
+        reservations.release_reservation, SHOP, "Give back what a reservation holds."
+    )
     place_order: PlaceOrderResult = _mutation(
         orders.place_order, SHOP, "Place an order: by the option the shopper chose, or by a wish. It never oversells."
     )
@@ -150,5 +162,16 @@ class Subscription:
     )
 
 
-NODES = [Location, CarrierService, Item, StockLevel, StockMovement, Order, OrderLine, Assignment, AssignmentLine]
+NODES = [
+    Location,
+    CarrierService,
+    Item,
+    StockLevel,
+    StockMovement,
+    Order,
+    OrderLine,
+    Assignment,
+    AssignmentLine,
+    Reservation,
+]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

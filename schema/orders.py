@@ -219,6 +219,9 @@ class PlaceOrderInput:
     option_token: str | None = strawberry.field(
         default=None, description="The option the shopper chose (an incomplete one places what it covers), or ..."
     )
+    reservation_id: strawberry.ID | None = strawberry.field(
+        default=None, description="... the reservation made from it, or, for orders taken elsewhere, ..."
+    )
     method: FulfillmentMethod | None = strawberry.field(
         default=None, description="... the wish, and the network chooses."
     )
@@ -249,6 +252,7 @@ class PlaceOrderInput:
                 for index, line in enumerate(self.lines)
             ),
             token=self.option_token,
+            reservation_id=None if self.reservation_id is None else uuid_of(self.reservation_id, "Reservation"),
             method=self.method,
             level=self.level,
             ship_to=self.ship_to.value() if self.ship_to else None,
