@@ -27,6 +27,7 @@ from domain.planning.problem import (
     Share,
     Unavailable,
 )
+from domain.preorders import preorders
 from domain.text import check_code, check_codes
 from domain.transaction import Connection
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
@@ -139,7 +140,10 @@ async def fulfillment_options(
     unknown = tuple(line for line in request.lines if line.sku not in grams)
     answer = Answer()
     if grams:
-        answer = _plan(await _problem(connection, snapshot, request, grams, target, now), request, target)
+        problem = await _problem(connection, snapshot, request, grams, target, now)
+        answer = _plan(problem, request, target)
+        if not answer.plans and FulfillmentMethod.DELIVERY in request.methods:
+            answer = replace(answer, plans=rank(await preorders(connection, snapshot, problem)))
     missing = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in unknown)
     promised = [
         _promise(replace(plan, missing=plan.missing + missing), request, target, promises, now) for plan in answer.plans
@@ -316,6 +320,7 @@ def _plan_as_json(plan: Plan) -> dict[str, object]:
         "km": plan.distance_km,
         "before": plan.order_before and plan.order_before.isoformat(),
         "missing": [[missing.sku, missing.quantity] for missing in plan.missing],
+        "expected": plan.expected and [moment.isoformat() for moment in plan.expected],
         "parcels": [
             [
                 parcel.location_code,
@@ -343,8 +348,14 @@ def _plan_from_json(plan: dict[str, Any]) -> Plan:
         distance_km=plan["km"],
         order_before=datetime.fromisoformat(plan["before"]) if plan["before"] else None,
         missing=tuple(Missing(sku=sku, quantity=quantity) for sku, quantity in plan["missing"]),
+        expected=_pair(plan["expected"]) if plan["expected"] else None,
         parcels=tuple(_parcel_from_json(*parcel) for parcel in plan["parcels"]),
     )
+
+
+def _pair(moments: Sequence[str]) -> tuple[datetime, datetime]:
+    earliest, latest = map(datetime.fromisoformat, moments)
+    return earliest, latest
 
 
 def _parcel_from_json(

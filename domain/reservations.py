@@ -107,6 +107,8 @@ class Holding:
         if first != str(new):
             return (await reservations(self.connection, [UUID(first)]))[0]
         promise = self.promises.verify(token, now=self.now)
+        if not promise.plan.parcels:
+            raise OutOfStock(message="All of it has yet to come.", missing=promise.plan.missing)
         snapshot = await self.networks.current(self.connection)
         plan = await self._hold(snapshot, promise)
         return await self._open(new, snapshot, replace(promise, plan=plan, preview=False), lasts)

@@ -160,7 +160,7 @@ def _waiting(problem: Problem, wanted: Wanted, plan: Plan | None, unavailable: S
     plenty = np.full_like(problem.available, max(line.quantity for line in problem.lines))
     someday, _ = routing.best(replace(problem, available=plenty), wanted.method)
     if someday is None or someday.missing:
-        raise _refusal(wanted, None, unavailable)
+        raise _refusal(wanted, plan, unavailable)
     everything = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in problem.lines)
     return plan or replace(someday, parcels=(), missing=everything, cost=0)
 
@@ -178,7 +178,7 @@ def _refusal(wanted: Wanted, plan: Plan | None, unavailable: Sequence[Unavailabl
         for level in {reason.level for reason in unavailable}
         if all(reason.code is short for reason in unavailable if reason.level is level)
     ]
-    if plan or stockless:
+    if stockless:
         skus = {reason.sku for reason in stockless[0]} if stockless else set()
         missing = (
             plan.missing

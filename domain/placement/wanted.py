@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from domain import places
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, OutOfStock
 from domain.network import Snapshot
 from domain.options import CartLine, Promise, merged
 from domain.places import Address
@@ -88,6 +88,8 @@ def check(order: NewOrder) -> None:
 
 def chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> Wanted:
     """Return what an order by token wants: what the token's plan covers, or all of it where the rest may wait."""
+    if not promise.plan.parcels and not order.allow_backorder:
+        raise OutOfStock(message="All of it has yet to come.", missing=promise.plan.missing)
     lines = merged(order.lines)
     _agree(order, lines, promise, snapshot)
     return Wanted(

@@ -215,16 +215,18 @@ class Plan:
     order_before: datetime | None = None
     pickup_code: str | None = None
     distance_km: float | None = None
+    expected: tuple[datetime, datetime] | None = None
+    """When it would arrive at the earliest and the latest, for a plan without parcels: all of it has yet to come."""
 
     @property
     def earliest(self) -> datetime:
         """The moment before which nothing arrives."""
-        return max(parcel.arrives_earliest for parcel in self.parcels)
+        return self.expected[0] if self.expected else max(parcel.arrives_earliest for parcel in self.parcels)
 
     @property
     def latest(self) -> datetime:
         """The moment by which everything has arrived."""
-        return max(parcel.arrives_latest for parcel in self.parcels)
+        return self.expected[1] if self.expected else max(parcel.arrives_latest for parcel in self.parcels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
