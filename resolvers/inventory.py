@@ -9,9 +9,11 @@ from domain.vocabulary import MovementReason
 from schema.context import Info
 from schema.inventory import (
     Availability,
+    HoldbackInput,
     ImportResult,
     Item,
     ItemRowInput,
+    SafetyStockInput,
     StockLevel,
     StockMovement,
     StockResult,
@@ -115,4 +117,16 @@ async def import_stock(
 ) -> ImportResult:
     records = [row.value() for row in rows]
     outcome = await inventory.import_stock(info.context.database, records, on_error=on_error, now=info.context.now())
+    return ImportResult.of(outcome)
+
+
+async def set_safety_stock(info: Info, rows: list[SafetyStockInput]) -> ImportResult:
+    records = [row.value() for row in rows]
+    outcome = await inventory.set_safety_stock(info.context.database, records, now=info.context.now())
+    return ImportResult.of(outcome)
+
+
+async def set_holdback(info: Info, rows: list[HoldbackInput]) -> ImportResult:
+    records = [row.value() for row in rows]
+    outcome = await inventory.set_holdback(info.context.database, records, now=info.context.now())
     return ImportResult.of(outcome)

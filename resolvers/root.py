@@ -131,6 +131,15 @@ class Mutation:
     )
     import_stock: ImportResult = _mutation(inventory.import_stock, OFFICE, "Set what is on hand, as counted.")
     import_items: ImportResult = _mutation(inventory.import_items, OFFICE, "Make and change items.")
+    set_safety_stock: ImportResult = _mutation(
+        inventory.set_safety_stock, OFFICE, "Set what locations keep of items. What is reserved stays reserved."
+    )
+    set_holdback: ImportResult = _mutation(
+        inventory.set_holdback,
+        OFFICE,
+        "Keep the last units of items from a channel. Of a location's own holdback and each location's the larger "
+        "holds.",
+    )
     import_locations: ImportResult = _mutation(network.import_locations, SETTINGS, "Make and change locations.")
     import_carrier_services: ImportResult = _mutation(
         network.import_carrier_services, SETTINGS, "Make and change carrier services."

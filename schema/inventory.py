@@ -209,6 +209,30 @@ class ItemRowInput:
         return inventory.ItemRecord(**vars(self))
 
 
+@strawberry.input(description="What a location keeps of an item, sold to nobody.")
+class SafetyStockInput:
+    sku: str
+    location_code: str
+    safety_stock: int
+
+    def value(self) -> inventory.SafetyStock:
+        return inventory.SafetyStock(**vars(self))
+
+
+@strawberry.input(
+    description="The last units of an item that a channel may not sell; without a location, at each. 0 units: it may "
+    "sell them all."
+)
+class HoldbackInput:
+    channel: str
+    sku: str
+    location_code: str | None = None
+    units: int
+
+    def value(self) -> inventory.Holdback:
+        return inventory.Holdback(**vars(self))
+
+
 @strawberry.type(description="Why a row was not taken; row counts from 0, in the order sent.")
 class RowError:
     row: int

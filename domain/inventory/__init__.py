@@ -3,10 +3,13 @@
 from domain.inventory.arrivals import ArrivalRow, arrivals
 from domain.inventory.check import check
 from domain.inventory.corrections import OnShortage, adjust_stock, count_stock
+from domain.inventory.kept import Holdback, SafetyStock, set_holdback, set_safety_stock
+from domain.inventory.known import find_places
 from domain.inventory.levels import Key, create, lock, move
 from domain.inventory.load import ItemRecord, StockRecord, import_items, import_stock
 from domain.inventory.read import (
     available,
+    holdbacks,
     item_listing,
     items,
     movement_listing,
@@ -14,16 +17,21 @@ from domain.inventory.read import (
     stock_levels,
     stock_listing,
 )
-from domain.inventory.rows import ItemRow, Movement, MovementRow, StockRow
+from domain.inventory.rows import EACH_LOCATION, MOST, HoldbackRow, ItemRow, Movement, MovementRow, StockRow
 
 __all__ = [
+    "EACH_LOCATION",
+    "MOST",
     "ArrivalRow",
+    "Holdback",
+    "HoldbackRow",
     "ItemRecord",
     "ItemRow",
     "Key",
     "Movement",
     "MovementRow",
     "OnShortage",
+    "SafetyStock",
     "StockRecord",
     "StockRow",
     "adjust_stock",
@@ -32,6 +40,8 @@ __all__ = [
     "check",
     "count_stock",
     "create",
+    "find_places",
+    "holdbacks",
     "import_items",
     "import_stock",
     "item_listing",
@@ -40,6 +50,8 @@ __all__ = [
     "move",
     "movement_listing",
     "movements",
+    "set_holdback",
+    "set_safety_stock",
     "stock_levels",
     "stock_listing",
 ]

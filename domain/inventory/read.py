@@ -6,14 +6,14 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.inventory.rows import ItemRow, MovementRow, StockRow
+from domain.inventory.rows import EACH_LOCATION, HoldbackRow, ItemRow, MovementRow, StockRow
 from domain.network import Snapshot
 from domain.paging import Listing
 from domain.transaction import Connection
 
 
-async def available(connection: Connection, skus: Sequence[str], snapshot: Snapshot, channel: str) -> NDArray[np.int64]:  # noqa: ARG001 - every channel may sell everything
-    """Return what each site may sell of each SKU, shape `(sites in the planner's order, skus)`."""
+async def available(connection: Connection, skus: Sequence[str], snapshot: Snapshot, channel: str) -> NDArray[np.int64]:
+    """Return what each site may sell of each SKU through a channel, shape `(sites in the planner's order, skus)`."""
     rows = await connection.fetch(
         """
         SELECT sku, location_id, greatest(on_hand - reserved - safety_stock, 0) AS available
@@ -27,7 +27,22 @@ async def available(connection: Connection, skus: Sequence[str], snapshot: Snaps
         site = snapshot.site_by_id.get(location_id)
         if site is not None:
             quantities[site, columns[sku]] = quantity
-    return quantities
+    kept = np.zeros_like(quantities)
+    for row in await holdbacks(connection, channel, skus):
+        everywhere = row.location_id == EACH_LOCATION
+        sites: slice | int | None = slice(None) if everywhere else snapshot.site_by_id.get(row.location_id)
+        if sites is not None:
+            kept[sites, columns[row.sku]] = np.maximum(kept[sites, columns[row.sku]], row.units)
+    sellable: NDArray[np.int64] = np.maximum(quantities - kept, 0)
+    return sellable
+
+
+async def holdbacks(connection: Connection, channel: str, skus: Sequence[str]) -> list[HoldbackRow]:
+    """Return what a channel may not sell of these items, in no order."""
+    rows: list[HoldbackRow] = await connection.fetch(
+        "SELECT * FROM holdback WHERE channel = $1 AND sku = ANY ($2)", channel, skus, record_class=HoldbackRow
+    )
+    return rows
 
 
 async def items(connection: Connection, skus: Collection[str]) -> list[ItemRow]:

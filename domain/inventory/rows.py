@@ -12,6 +12,7 @@ from domain.vocabulary import MovementReason, UpdateKind
 
 MOST = 1_000_000_000
 """The largest quantity of one item at one location."""
+EACH_LOCATION = UUID(int=0)
 
 
 class ItemRow(Row):
@@ -52,6 +53,15 @@ class MovementRow(Row):
     order_id: UUID | None
     occurred_at: datetime
     note: str | None
+
+
+class HoldbackRow(Row):
+    """The last units of an item that a channel may not sell; EACH_LOCATION stands for each location."""
+
+    channel: str
+    sku: str
+    location_id: UUID
+    units: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ LISTS = {
     "orders": ("OrderConnection", ""),
     "assignments": ("AssignmentConnection", ""),
     "stockLevels": ("StockLevelConnection", ""),
-    "stockMovements": ("StockMovementConnection", ""),
+    "stockMovements": ("StockMovementConnection", "(last: 20)"),
     "items": ("ItemConnection", ""),
     "locations": ("LocationConnection", "(near: {latitude: 52.5, longitude: 13.4}, withinKm: 30)"),
     "viewer": ("Viewer", ""),

@@ -67,6 +67,8 @@ ROOTS = {
     ),
     "countStock": ("its workers", 'sku: "quill", locationId: <place>, onHand: 900'),
     "importStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", onHand: 1}]'),
+    "setSafetyStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", safetyStock: 1}]'),
+    "setHoldback": ("the office", 'rows: [{channel: "kiosk", sku: "rug", units: 1}]'),
     "importItems": ("the office", 'rows: [{sku: "bowl", name: "Bowl"}]'),
     "setLocationStatus": ("the office", "id: <place>, status: SUSPENDED"),
     "importLocations": ("the owner", f"rows: [{PLACE}]"),
