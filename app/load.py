@@ -5,11 +5,13 @@ import csv
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from io import TextIOWrapper
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -36,8 +38,10 @@ from domain.network import (
 from domain.places import PostalCodeRecord, import_postal_codes
 from domain.transaction import Database, open_pool
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 20_000
+CONNECTIONS = 4
 STATEMENT_TIMEOUT_MS = 120_000
+LONGEST_NUMBER = 18
 LISTS = frozenset({"services", "tags", "barcodes"})
 """Columns whose cells hold several values, with | between them."""
 
@@ -60,11 +64,12 @@ class Kind:
     key: Callable[[Record], Hashable]
     write: Callable[[Database, Sequence[Record]], Awaitable[ImportOutcome]]
     required: Sequence[str] = ()
+    parts_at_once: int = 1
 
     @property
     def columns(self) -> list[str]:
         """Return the names of all columns."""
-        return [column.name for column in fields(self.record)]
+        return list(self.record.__annotations__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,7 +120,7 @@ def run(
 
 
 async def _load(dsn: str, files: Sequence[tuple[Path, Kind]], talk: Console) -> int:
-    pool = await open_pool(dsn, size=2, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
+    pool = await open_pool(dsn, size=CONNECTIONS, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
 
     async def wake() -> None:
         await pool.execute(f"NOTIFY {CHANNEL}")
@@ -141,14 +146,30 @@ async def _load(dsn: str, files: Sequence[tuple[Path, Kind]], talk: Console) -> 
 
 async def _load_file(database: Database, path: Path, kind: Kind, progress: Progress) -> Loaded:
     loaded = Loaded(path=path)
+    writing: deque[asyncio.Task[list[tuple[int, str]]]] = deque()
+
+    async def written() -> None:
+        for line, reason in sorted(await writing.popleft()):
+            loaded.failed += 1
+            progress.console.print(f"{path}:{line}: {reason}")
+
     with _open(path) as file:
         bar = progress.add_task(path.name, total=os.fstat(file.fileno()).st_size)
         rows = _rows(path, file, kind)
-        while part := list(islice(rows, ROWS_AT_ONCE)):
-            for line, reason in sorted(await _load_part(database, part, kind, loaded)):
-                loaded.failed += 1
-                progress.console.print(f"{path}:{line}: {reason}")
-            progress.update(bar, completed=cast("BinaryIO", file.buffer).tell())
+        try:
+            while part := list(islice(rows, ROWS_AT_ONCE)):
+                # Postgres merges one part while the next is read.
+                writing.append(asyncio.create_task(_load_part(database, part, kind, loaded)))
+                await asyncio.sleep(0)
+                if len(writing) == kind.parts_at_once:
+                    await written()
+                progress.update(bar, completed=cast("BinaryIO", file.buffer).tell())
+            while writing:
+                await written()
+        finally:
+            for task in writing:
+                task.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
     return loaded
 
 
@@ -255,7 +276,7 @@ def _cells(said: object, record: type[Record]) -> Record:
     """Return the record of a CSV's row; an empty cell says nothing."""
     if isinstance(said, InvalidInput):
         raise said
-    names = {column.name for column in fields(record)}
+    names = record.__annotations__
     row: dict[str, object] = {}
     for name, cell in cast("dict[str, str]", said).items():
         if not cell or name not in names:
@@ -267,6 +288,23 @@ def _cells(said: object, record: type[Record]) -> Record:
         else:
             row[name] = cell
     return _typed(row, record)
+
+
+def _level(said: object) -> StockRecord:
+    """Return the record of a stock file's row, of which there are millions."""
+    if isinstance(said, InvalidInput):
+        raise said
+    row = cast("dict[str, str]", said)
+    return StockRecord(row["sku"], row["location_code"], _whole(row, "on_hand"), _whole(row, "safety_stock"))
+
+
+def _whole(row: dict[str, str], name: str) -> int | None:
+    cell = row.get(name)
+    if not cell:
+        return None
+    if not (cell.isascii() and cell.removeprefix("-").isdecimal() and len(cell) <= LONGEST_NUMBER):
+        raise InvalidInput(message=f"{cell!r} is no whole number.", path=(name,))
+    return int(cell)
 
 
 def _duration(cell: str) -> timedelta:
@@ -305,8 +343,7 @@ def _typed(row: dict[str, object], record: type[Record]) -> Record:
 
 
 _READERS: dict[type[Record], TypeAdapter[Record]] = {
-    record: TypeAdapter(record)
-    for record in (PostalCodeRecord, LocationRecord, CarrierServiceChange, ItemRecord, StockRecord)
+    record: TypeAdapter(record) for record in (PostalCodeRecord, LocationRecord, CarrierServiceChange, ItemRecord)
 }
 
 
@@ -355,7 +392,8 @@ _ITEMS = Kind(
 _STOCK = Kind(
     record=StockRecord,
     required=("sku", "location_code", "on_hand"),
-    read=lambda said: _cells(said, StockRecord),
-    key=lambda row: (row.sku, row.location_code),
+    read=_level,
+    key=itemgetter(0, 1),
     write=_write_stock,
+    parts_at_once=3,
 )

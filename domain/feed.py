@@ -22,7 +22,9 @@ from domain.vocabulary import UpdateKind
 
 log = structlog.get_logger(__name__)
 
-READ_AT_ONCE = 1000
+READ_AT_ONCE = 500
+"""Rows; a row tells one fact, or LEVELS_A_ROW of them."""
+LEVELS_A_ROW = 20
 KEPT_IN_MEMORY = 10_000
 POLL_SECONDS = 0.05
 
@@ -134,14 +136,17 @@ def as_row(fact: Fact) -> dict[str, object]:
 
 
 async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE) -> list[Update]:
-    """Return up to `limit` updates after the cursor, in commit order; none that a later read could precede."""
+    """Return the updates of up to `limit` rows after the cursor, in commit order; none that a later read could precede.
+
+    The order is that of the key: `xid` alone would be the text above, and sort everything that is still to be read.
+    """
     rows = await connection.fetch(
         """
         SELECT epoch, xid::text::bigint AS xid, id, kind,
                keys AS concerns, payload AS brought, at
           FROM feed
          WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-         ORDER BY epoch, xid, id LIMIT $4
+         ORDER BY feed.epoch, feed.xid, feed.id LIMIT $4
         """,
         after.epoch,
         str(after.xid),
@@ -149,7 +154,31 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
         limit,
         record_class=_FeedRow,
     )
-    return [_update(row) for row in rows]
+    return [update for row in rows for update in _updates(row) if update.cursor > after]
+
+
+def _updates(row: _FeedRow) -> list[Update]:
+    """Return what a row tells: one fact, or a run of levels, the last of which has the row's own id."""
+    if (levels := row.brought.get("levels")) is None:
+        return [_update(row)]
+    epoch, xid, kind, at = row.epoch, row.xid, UpdateKind(row.kind), row.at
+    columns = (levels["sku"], levels["location"], levels["on_hand"], levels["reserved"], levels["available"])
+    first = row.id - len(levels["sku"]) + 1
+    return [
+        Update(
+            Cursor(epoch, xid, number),
+            kind,
+            at,
+            order_id=None,
+            assignment_id=None,
+            location_ids=frozenset((UUID(location),)),
+            channel=None,
+            sku=sku,
+            status=None,
+            quantities=(on_hand, reserved, available),
+        )
+        for number, (sku, location, on_hand, reserved, available) in enumerate(zip(*columns, strict=True), first)
+    ]
 
 
 def _update(row: _FeedRow) -> Update:
@@ -226,7 +255,7 @@ class Feed:
         """Read for ever: at once when nudged, every POLL_SECONDS otherwise. A dead database costs time only."""
         while True:
             try:
-                while await self._advance() == READ_AT_ONCE:
+                while await self._advance() >= READ_AT_ONCE:
                     pass
             except (OSError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError) as error:
                 log.warning("feed_unreadable", error=str(error))

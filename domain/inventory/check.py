@@ -29,7 +29,9 @@ WITH ledger AS (
              THEN format('%s reserved, the ledger says %s', reserved, ledger_reserved) END,
         CASE WHEN reserved <> held THEN format('%s reserved, open work and reservations hold %s', reserved, held) END,
         CASE WHEN least(on_hand, reserved, safety_stock) < 0
-             THEN format('%s on hand, %s reserved, %s kept: one is negative', on_hand, reserved, safety_stock) END
+             THEN format('%s on hand, %s reserved, %s kept: one is negative', on_hand, reserved, safety_stock) END,
+        CASE WHEN NOT EXISTS (SELECT FROM item i WHERE i.sku = level.sku) THEN 'there is no such item' END,
+        CASE WHEN NOT EXISTS (SELECT FROM location p WHERE p.id = location_id) THEN 'there is no such location' END
     ]) AS what FROM level
 )
 SELECT format('%s at %s: %s.', f.sku, coalesce(l.code, f.location_id::text), f.what)

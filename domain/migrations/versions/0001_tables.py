@@ -326,14 +326,6 @@ def upgrade() -> None:
         sa.CheckConstraint("on_hand >= 0", name="stock_on_hand_not_negative"),
         sa.CheckConstraint("reserved >= 0", name="stock_reserved_not_negative"),
         sa.CheckConstraint("safety_stock >= 0", name="stock_safety_not_negative"),
-        sa.ForeignKeyConstraint(
-            ["location_id"],
-            ["location.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["sku"],
-            ["item.sku"],
-        ),
         sa.PrimaryKeyConstraint("sku", "location_id"),
         postgresql_with={"fillfactor": "80"},
     )
