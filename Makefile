@@ -11,7 +11,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 .PHONY: help setup demo test lint format bench image lock clean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile
 
 setup: $(STAMP) ## Make .venv with the locked packages and Crossdock itself
 
@@ -40,6 +40,9 @@ format: setup ## Rewrite the sources in the project's style
 
 bench: setup ## Run every benchmark, one after the other
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark" && $(BIN)/python "$$benchmark" $(ARGS) || exit 1; done
+
+bench-%: setup ## Run one benchmark: bench-placement (ARGS="--seconds 3")
+	@$(BIN)/python "benchmarks/$*.py" $(ARGS)
 
 image: setup ## Try the Dockerfile's steps in an empty folder, where there is no container engine
 	@$(BIN)/python .ci/image
