@@ -157,5 +157,5 @@ async def test_nothing_runs_on_once_it_is_closed(dsn: str, redis: ValkeyServer) 
             await asyncio.sleep(0.1)
             await one.wake()
         async with asyncio.timeout(2):
-            while asyncio.all_tasks() - before:  # noqa: ASYNC110 - the last callbacks run
+            while asyncio.all_tasks() - before:
                 await asyncio.sleep(0.01)
