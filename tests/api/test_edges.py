@@ -71,6 +71,8 @@ FIELDS = {
         "not stores": "token method level price complete missing earliest latest orderBefore expiresAt pickupLocation "
         "distanceKm parcels"
     },
+    "Reservation": {"not stores": "id option lines expiresAt"},
+    "ReservedLine": {"not stores": "sku quantity location"},
     "PlannedParcel": {
         "not stores": "location carrierService lines readyAt arrivesEarliest arrivesLatest co2Grams"
     },
@@ -140,6 +142,7 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
             known = caller is not STOREFRONT or code == "SM" or kind not in {"Order", "OrderLine"}
             ids[kind] += own if known else []
     ids["Order"].append(town.shared)
+    ids["Reservation"] = [town.reservation]
     for kind, some in ids.items():
         for part in selections(kind):
             yield f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {part} }} }} }}", {"ids": some}

@@ -53,6 +53,9 @@ ROOTS = {
     "order": ("its readers", "id: <order>"),
     "orders": ("its workers", "where: {location: <place>}"),
     "assignments": ("its workers", "where: {location: <place>}"),
+    "reserveCart": ("shops", 'optionToken: <token>, idempotencyKey: "cart"'),
+    "extendReservation": ("shops", 'id: <reservation>, ttl: "PT1M"'),
+    "releaseReservation": ("shops", "id: <reservation>"),
     "placeOrder": ("shops", f"input: {ORDER}"),
     "rejectAssignment": ("its workers", "id: <offered>, reason: TOO_BUSY"),
     "acceptAssignment": ("its workers", "id: <work>"),
@@ -93,6 +96,7 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "place": town.house.ids["SM"], "order": share.ids["Order"][0], "work": share.work["id"],
         "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
         "code": share.pickup_code, "start": town.start,
+        "token": town.token, "reservation": town.reservation,
     }  # fmt: skip
     for thing, value in things.items():
         arguments = arguments.replace(f"<{thing}>", json.dumps(value))

@@ -75,11 +75,16 @@ class Share:
 
 @dataclass(kw_only=True)
 class Town:
-    """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it."""
+    """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it.
+
+    `token` is that of an option, and `reservation` the id of what was reserved from it.
+    """
 
     house: House
     shared: str
     start: str
+    token: str
+    reservation: str
     shares: dict[str, Share] = field(default_factory=dict)
 
     async def post(self, caller: Caller, query: str, **variables: Any) -> dict[str, Any]:
@@ -147,7 +152,8 @@ async def settled(house: House) -> Town:
     for code, (sku, figure) in {"SM": ("quill", 701), "SN": ("quiz", 702)}.items():
         await _stock(house, code, sku, figure)
     shared = await _place(house, "shared", [("quill", 1), ("quiz", 1)], "Ada")
-    town = Town(house=house, shared=shared["id"], start=start)
+    token, reservation = await _reserved(house)
+    town = Town(house=house, shared=shared["id"], start=start, token=token, reservation=reservation)
     for code, caller, sku, figure, name in (("SM", OWN, "quill", 701, "Bert"), ("SN", OTHER, "quiz", 702, "Cora")):
         town.shares[code] = await _share(town, code, caller, sku, figure, name)
     return town
@@ -179,6 +185,14 @@ async def _stock(house: House, code: str, sku: str, figure: int) -> None:
         assert told["__typename"] in {"ImportResult", "Location"}, told
     found = await house.ask(Role.ADMIN, FOUND, sku=sku, place=house.ids[code], key=f"found {sku}")
     assert found == {"__typename": "StockLevel"}, found
+
+
+async def _reserved(house: House) -> tuple[str, str]:
+    """Return the token of an option, and the id of a reservation made from it."""
+    token = (await house.options(("mug", 1)))["options"][0]["token"]
+    query = """mutation ($token: String!) { reserveCart(optionToken: $token, idempotencyKey: "reserved") {
+        ... on Reservation { id } } }"""
+    return token, (await house.ask(Role.STOREFRONT, query, token=token))["id"]
 
 
 async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str, **more: Any) -> dict[str, Any]:
