@@ -82,6 +82,7 @@ def test_a_token_nobody_could_use_is_refused_in_one_line(arguments: tuple[str, .
         ("DATABASE_URL", "mysql://here/db"),
         ("CROSSDOCK_DATABASE_URL", "nonsense"),
         ("CROSSDOCK_POOL_MAX_SIZE", "none"),
+        ("CROSSDOCK_RESERVATION_MINUTES", "61"),  # more than the most that is allowed
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:
