@@ -1,7 +1,7 @@
 """The gateway: Postgres, the feed, the wake-ups and the API, wired into one ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.wakeups import wakeups
 from app.workers import work
 from domain import backorders, idempotency, reservations
+from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
 from domain.network import Networks
@@ -49,6 +50,7 @@ class Gateway:
     database: Database
     feed: Feed
     networks: Networks
+    stock: Stock
     placement: Placement
     promises: Promises
     terms: Terms
@@ -65,6 +67,7 @@ class Gateway:
             database=self.database,
             feed=self.feed,
             networks=self.networks,
+            stock=self.stock,
             placement=self.placement,
             promises=self.promises,
             terms=self.terms,
@@ -104,7 +107,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with _gateway(settings, dsn, secret, now) as gateway:
             app.state.gateway = gateway
-            metrics.follow(gateway.feed)
+            metrics.follow(gateway.feed, gateway.stock)
             yield
 
     app = Starlette(
@@ -135,20 +138,22 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
         await feed.start()
         async with wakeups(dsn=dsn, broadcast_url=settings.broadcast_url, on_wake=feed.nudge) as wake:
             database.wake = wake
-            networks = Networks(database)
+            networks, stock = Networks(database), Stock(database, feed)
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
             remembered = timedelta(hours=settings.idempotency_hours)
             batcher = Batcher(database, remembered)
             handlers = _handlers(networks, remembered)
             await idempotency.begin_forgetting(database, now=now())
             async with (
-                running(_tail(feed), name="feed") as tailing,
+                running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
+                running(_for_ever(stock.keep, "stock"), name="stock"),
                 running(work(database, handlers, now), name="timers"),
             ):
                 yield Gateway(
                     database=database,
                     feed=feed,
                     networks=networks,
+                    stock=stock,
                     placement=Placement(database, networks, promises, batcher),
                     promises=promises,
                     terms=Terms(
@@ -174,13 +179,13 @@ def _handlers(networks: Networks, remembered: timedelta) -> dict[str, Handler]:
     }
 
 
-async def _tail(feed: Feed) -> None:
-    """Tail the feed, and begin anew where that fails."""
+async def _for_ever(work: Callable[[], Awaitable[None]], name: str) -> None:
+    """Do work that has no end, and begin anew where it fails."""
     while True:
         try:
-            await feed.tail()
+            await work()
         except Exception:
-            log.exception("feed_failed")
+            log.exception("work_failed", work=name)
         await asyncio.sleep(RETRY_SECONDS)
 
 

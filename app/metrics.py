@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.availability import Stock
 from domain.feed import Feed
 
 METHODS = {"GET", "POST", "HEAD", "OPTIONS"}
@@ -25,14 +26,21 @@ class Metrics:
         )
         self._gauge("crossdock_open_sockets", "WebSockets open now.", sockets)
 
-    def follow(self, feed: Feed) -> None:
-        """Show where this process reads the feed."""
+    def follow(self, feed: Feed, stock: Stock) -> None:
+        """Show where this process reads the feed, and what it keeps of it."""
         self._gauge("crossdock_feed_epoch", "The epoch of the feed.", lambda: feed.position.epoch)
         self._gauge(
             "crossdock_feed_xid", "The last transaction this process read of the feed.", lambda: feed.position.xid
         )
 
-    def _gauge(self, name: str, told: str, read: Callable[[], int]) -> None:
+        self._gauge(
+            "crossdock_stock_age_seconds", "How long ago the stock in memory was known to be Postgres's.", feed.age
+        )
+        self._gauge(
+            "crossdock_stock_bytes", "What the stock in memory takes; 0 while Postgres is asked.", lambda: stock.size
+        )
+
+    def _gauge(self, name: str, told: str, read: Callable[[], float]) -> None:
         Gauge(name, told, registry=self._registry).set_function(read)
 
     async def page(self, _: Request) -> Response:

@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+import numpy as np
+from numpy.typing import NDArray
 
 from domain import inventory, places
+from domain.availability import InStock, sellable
 from domain.errors import InvalidInput, OptionExpired
 from domain.money import MOST_MINOR_UNITS
 from domain.network import Snapshot
@@ -127,9 +130,17 @@ def merged(lines: Sequence[CartLine]) -> tuple[CartLine, ...]:
 
 
 async def fulfillment_options(
-    connection: Connection, snapshot: Snapshot, promises: "Promises", request: OptionsRequest, *, now: datetime
+    connection: Connection,
+    snapshot: Snapshot,
+    promises: "Promises",
+    request: OptionsRequest,
+    *,
+    stock: InStock | None = None,
+    now: datetime,
 ) -> Options:
-    """Return what the network can promise for a cart at `now`. Nothing is reserved.
+    """Return what the network can promise for a cart at `now`, from what is in stock by memory, or else by Postgres.
+
+    Nothing is reserved.
 
     Raises InvalidInput for an empty or oversized cart, a quantity below 1 and a destination that is no address.
     """
@@ -140,7 +151,9 @@ async def fulfillment_options(
     unknown = tuple(line for line in request.lines if line.sku not in grams)
     answer = Answer()
     if grams:
-        problem = await _problem(connection, snapshot, request, grams, target, now)
+        skus = [line.sku for line in request.lines if line.sku in grams]
+        available = await sellable(connection, stock, skus, snapshot, request.channel)
+        problem = _problem(snapshot, request, grams, available, target, now)
         answer = _plan(problem, request, target)
         if not answer.plans and FulfillmentMethod.DELIVERY in request.methods:
             answer = replace(answer, plans=rank(await preorders(connection, snapshot, problem)))
@@ -151,7 +164,7 @@ async def fulfillment_options(
     return Options(
         options=tuple(Option(token=promises.sign(promise), promise=promise) for promise in promised),
         unavailable=tuple(_unknown(unknown, request.methods)) + answer.unavailable,
-        computed_at=now,
+        computed_at=stock.as_of if stock else now,
     )
 
 
@@ -175,11 +188,11 @@ async def _target(connection: Connection, request: OptionsRequest) -> Point | No
     return await places.resolve(connection, request.destination) if request.destination else None
 
 
-async def _problem(
-    connection: Connection,
+def _problem(
     snapshot: Snapshot,
     request: OptionsRequest,
     grams: Mapping[str, int],
+    available: NDArray[np.int64],
     target: Point | None,
     now: datetime,
 ) -> Problem:
@@ -188,7 +201,7 @@ async def _problem(
     return Problem(
         network=snapshot.planner,
         lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in known],
-        available=await inventory.available(connection, [line.sku for line in known], snapshot, request.channel),
+        available=available,
         now=request.at or now,
         currency=request.currency,
         country=request.destination.country if request.destination else None,

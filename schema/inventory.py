@@ -97,9 +97,11 @@ async def availability_of(
 ) -> list[Availability]:
     """Return what the network can sell of each item, in the order asked for."""
     snapshot = await info.context.network()
+    stock = await info.context.stock.current(now=info.context.now())
+    point = near.value() if near else None
     async with info.context.database.reading() as connection:
         found = await availability(
-            connection, snapshot, skus, channel=channel, near=near.value() if near else None, within_km=within_km
+            connection, snapshot, skus, stock=stock, channel=channel, near=point, within_km=within_km
         )
     return [Availability.of(each) for each in found]
 

@@ -9,6 +9,7 @@ from domain.inventory.levels import Key, create, lock, move
 from domain.inventory.load import ItemRecord, StockRecord, import_items, import_stock
 from domain.inventory.read import (
     available,
+    hold_back,
     holdbacks,
     item_listing,
     items,
@@ -41,6 +42,7 @@ __all__ = [
     "count_stock",
     "create",
     "find_places",
+    "hold_back",
     "holdbacks",
     "import_items",
     "import_stock",

@@ -27,6 +27,14 @@ async def available(connection: Connection, skus: Sequence[str], snapshot: Snaps
         site = snapshot.site_by_id.get(location_id)
         if site is not None:
             quantities[site, columns[sku]] = quantity
+    return await hold_back(connection, quantities, skus, snapshot, channel)
+
+
+async def hold_back(
+    connection: Connection, quantities: NDArray[np.int64], skus: Sequence[str], snapshot: Snapshot, channel: str
+) -> NDArray[np.int64]:
+    """Return what is left of quantities, of the shape that `available` returns, without what a channel may not sell."""
+    columns = {sku: n for n, sku in enumerate(skus)}
     kept = np.zeros_like(quantities)
     for row in await holdbacks(connection, channel, skus):
         everywhere = row.location_id == EACH_LOCATION

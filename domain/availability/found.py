@@ -1,12 +1,14 @@
-"""How much of what the network can sell, and where."""
+"""What the network can sell of an item, and where."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain import inventory
+from domain.availability.stock import InStock
 from domain.errors import InvalidInput
 from domain.network import LocationRow, Snapshot
 from domain.places import check_position
@@ -38,11 +40,24 @@ class Found:
     nearest: Sequence[FoundAt]
 
 
+async def sellable(
+    connection: Connection, stock: InStock | None, skus: Sequence[str], snapshot: Snapshot, channel: str
+) -> NDArray[np.int64]:
+    """Return what each site may sell of each SKU through a channel, shape `(sites in the planner's order, skus)`.
+
+    It is read from what is in stock by memory, and from Postgres where that is None.
+    """
+    if stock is None:
+        return await inventory.available(connection, skus, snapshot, channel)
+    return await inventory.hold_back(connection, stock.columns.units(skus, snapshot), skus, snapshot, channel)
+
+
 async def availability(
     connection: Connection,
     snapshot: Snapshot,
     skus: Sequence[str],
     *,
+    stock: InStock | None = None,
     channel: str,
     near: Point | None = None,
     within_km: float | None = None,
@@ -53,13 +68,12 @@ async def availability(
     if within_km is not None and not (near and 0 < within_km < math.inf):
         raise InvalidInput(message="withinKm is a number above 0, and goes with near.", path=("withinKm",))
     sites = snapshot.planner.sites
-    locations = list(snapshot.locations.values())
     reach = np.array([site.status is LocationStatus.ACTIVE for site in sites], dtype=np.bool_)
     far = distances_km(snapshot.planner, check_position(near, path=("near",))) if near else None
     if far is not None and within_km is not None:
         reach &= far <= within_km
-    distinct = list(dict.fromkeys(skus))
-    quantities = await inventory.available(connection, distinct, snapshot, channel) * reach[:, np.newaxis]
+    locations, distinct = list(snapshot.locations.values()), list(dict.fromkeys(skus))
+    quantities = await sellable(connection, stock, distinct, snapshot, channel) * reach[:, np.newaxis]
     found = {}
     for column, sku in enumerate(distinct):
         here = np.flatnonzero(quantities[:, column])
