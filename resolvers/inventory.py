@@ -1,12 +1,16 @@
 """Items and stock."""
 
+from collections.abc import Sequence
+
 import strawberry
 
-from domain import inventory
+from domain import inventory, shortage
 from domain.imports import OnRowError
+from domain.inventory import Key, OnShortage
 from domain.paging import Page
+from domain.transaction import Connection as Transaction
 from domain.vocabulary import MovementReason
-from schema.context import Info
+from schema.context import Context, Info
 from schema.inventory import (
     Availability,
     HoldbackInput,
@@ -62,6 +66,13 @@ async def stock_movements(
     return await connect(info.context.database, listing, page, StockMovement.of)
 
 
+def _on_shortage(context: Context) -> OnShortage:
+    async def settle(connection: Transaction, keys: Sequence[Key]) -> None:
+        await shortage.settle(connection, context.networks, keys, viewer=context.viewer, now=context.now())
+
+    return settle
+
+
 async def adjust_stock(
     info: Info,
     sku: str,
@@ -82,6 +93,7 @@ async def adjust_stock(
             reason=reason,
             note=note,
             idempotency_key=idempotency_key,
+            on_shortage=_on_shortage(info.context),
             now=info.context.now(),
         )
     return StockLevel.of(row)
@@ -99,6 +111,7 @@ async def count_stock(
             location_id=where,
             on_hand=on_hand,
             expected_version=expected_version,
+            on_shortage=_on_shortage(info.context),
             now=info.context.now(),
         )
     return StockLevel.of(row)
@@ -116,7 +129,13 @@ async def import_stock(
     info: Info, rows: list[StockRowInput], on_error: OnRowError = OnRowError.SKIP_ROW
 ) -> ImportResult:
     records = [row.value() for row in rows]
-    outcome = await inventory.import_stock(info.context.database, records, on_error=on_error, now=info.context.now())
+    outcome = await inventory.import_stock(
+        info.context.database,
+        records,
+        on_error=on_error,
+        on_shortage=_on_shortage(info.context),
+        now=info.context.now(),
+    )
     return ImportResult.of(outcome)
 
 

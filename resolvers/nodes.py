@@ -6,6 +6,7 @@ from uuid import UUID
 
 import strawberry
 
+from domain import transfers
 from domain.errors import InvalidInput
 from domain.paging import LARGEST_SIZE
 from schema.assignments import Assignment, AssignmentLine
@@ -15,6 +16,7 @@ from schema.network import CarrierService, Location
 from schema.orders import Order, OrderLine
 from schema.paging import Node, parse_id
 from schema.permission import OFFICE, SHOP
+from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
 
 
@@ -60,6 +62,16 @@ async def _stock_movement(info: Info, key: str) -> StockMovement | None:
     return StockMovement.of(row) if row and info.context.viewer.works_at(row.location_id) else None
 
 
+async def _transfer(info: Info, key: str) -> Transfer | None:
+    row = await info.context.loaders.transfer.load(UUID(key))
+    return Transfer.of(row) if row and transfers.visible(row, info.context.viewer) else None
+
+
+async def _receipt(info: Info, key: str) -> Receipt | None:
+    row = await info.context.loaders.receipt.load(UUID(key))
+    return Receipt.of(row) if row and info.context.viewer.works_at(row.location_id) else None
+
+
 async def _order(info: Info, key: str) -> Order | None:
     row = await info.context.loaders.order.load(UUID(key))
     return Order.of(row) if row and await info.context.may_see_order(row.id) else None
@@ -95,6 +107,8 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Item": _item,
     "StockLevel": _stock_level,
     "StockMovement": _stock_movement,
+    "Transfer": _transfer,
+    "Receipt": _receipt,
     "Order": _order,
     "OrderLine": _order_line,
     "Assignment": _assignment,

@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from resolvers import assignments, inventory, network, nodes, options, orders, reservations, updates
+from resolvers import assignments, inventory, network, nodes, options, orders, replenishment, reservations, updates
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
@@ -13,6 +13,7 @@ from schema.options import FulfillmentOptions
 from schema.orders import Order, OrderLine, PlaceOrderResult
 from schema.paging import Connection, Node, Paged
 from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF, Allowed
+from schema.replenishment import Receipt, ReceiptResult, Transfer, TransferResult
 from schema.reservations import ReleaseReservationResult, Reservation, ReserveCartResult
 from schema.scalars import Cursor
 from schema.typed import Typed
@@ -70,6 +71,19 @@ class Query:
         inventory.stock_movements,
         STAFF,
         "The ledger: why quantities changed, newest first. A STORE viewer reads that of its own locations.",
+        paged=True,
+    )
+    transfers: Connection[Transfer] = _query(
+        replenishment.transfers,
+        STAFF,
+        "Transfers from or to a location, newest first. A STORE viewer sees those of its own locations.",
+        paged=True,
+    )
+    receipts: Connection[Receipt] = _query(
+        replenishment.receipts,
+        STAFF,
+        "What suppliers are expected to bring, and brought, by the time it is expected. A STORE viewer sees those of "
+        "its own locations.",
         paged=True,
     )
     order: Order | None = _query(
@@ -140,6 +154,34 @@ class Mutation:
         "Keep the last units of items from a channel. Of a location's own holdback and each location's the larger "
         "holds.",
     )
+    expect_receipts: ImportResult = _mutation(
+        replenishment.expect_receipts, OFFICE, "Expect suppliers to bring something; until they do, it is incoming."
+    )
+    receive_receipt: ReceiptResult = _mutation(
+        replenishment.receive_receipt,
+        STAFF,
+        "Take in so many units of what was expected, in parts if need be, and more if more came.",
+    )
+    create_transfer: TransferResult = _mutation(
+        replenishment.create_transfer,
+        STAFF,
+        "Ask for stock to go from one location to another; it is reserved at the source. A STORE viewer works at one "
+        "of them.",
+    )
+    dispatch_transfer: TransferResult = _mutation(
+        replenishment.dispatch_transfer, STAFF, "Let a transfer leave its source."
+    )
+    receive_transfer: TransferResult = _mutation(
+        replenishment.receive_transfer,
+        STAFF,
+        "Take in what came of a transfer, all of it at once; of an item left out nothing came. More or less than was "
+        "sent is taken as the truth.",
+    )
+    cancel_transfer: TransferResult = _mutation(
+        replenishment.cancel_transfer,
+        STAFF,
+        "Call a transfer off, at either end; what is on its way is back on hand at the source.",
+    )
     import_locations: ImportResult = _mutation(network.import_locations, SETTINGS, "Make and change locations.")
     import_carrier_services: ImportResult = _mutation(
         network.import_carrier_services, SETTINGS, "Make and change carrier services."
@@ -182,5 +224,7 @@ NODES = [
     Assignment,
     AssignmentLine,
     Reservation,
+    Transfer,
+    Receipt,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

@@ -9,8 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import assignments, inventory, orders, reservations
-from domain.availability import Stock
+from domain import assignments, inventory, orders, receipts, reservations, transfers
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
 from domain.options import Promises
@@ -35,6 +34,9 @@ class Loaders:
         self.arrival = self._one(inventory.arrivals, lambda row: row.sku)
         self.level = self._one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
         self.movement = self._one(inventory.movements, lambda row: row.id)
+        self.transfer = self._one(transfers.transfers, lambda row: row.id)
+        self.transfer_lines = self._many(transfers.lines_of, lambda row: row.transfer_id)
+        self.receipt = self._one(receipts.receipts, lambda row: row.id)
         self.order = self._one(orders.orders, lambda row: row.id)
         self.order_line = self._one(orders.lines, lambda row: row.id)
         self.order_lines = self._many(orders.lines_of, lambda row: row.order_id)
@@ -72,7 +74,6 @@ class Context:
     database: Database
     feed: Feed
     networks: Networks
-    stock: Stock
     placement: Placement
     promises: Promises
     terms: Terms

@@ -49,9 +49,10 @@ def edge(
     *,
     allow: frozenset[Role],
     hidden: Callable[[], object] = lambda: None,
+    name: str | None = None,
     description: str | None = None,
     paged: FieldExtension | None = None,
 ) -> Callable[..., Any]:
     """Declare a field of a type that leads to another, and who may follow it."""
     extensions: list[FieldExtension] = [Allowed(allow, hidden), *([paged] if paged else [])]
-    return lambda resolver: strawberry.field(resolver, description=description, extensions=extensions)
+    return lambda resolver: strawberry.field(resolver, name=name, description=description, extensions=extensions)

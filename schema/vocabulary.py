@@ -13,6 +13,10 @@ strawberry.enum(
 strawberry.enum(vocabulary.LocationService, description="What a location does for shoppers.")
 strawberry.enum(vocabulary.ServiceLevel, description="How fast a delivery is promised to be.")
 strawberry.enum(vocabulary.MovementReason, description="Why a quantity changed.")
+strawberry.enum(
+    vocabulary.TransferStatus,
+    description="REQUESTED: reserved at the source. IN_TRANSIT: incoming at the target. RECEIVED: on hand there.",
+)
 strawberry.enum(vocabulary.FulfillmentMethod, description="How the goods reach the shopper.")
 strawberry.enum(vocabulary.UnavailabilityCode, description="Why a method, a level or a line has no option.")
 strawberry.enum(

@@ -1,35 +1,52 @@
-"""Whether the stock agrees with its ledger and with what holds it."""
+"""Whether the books agree: stock with its ledger, with what holds it and what is on its way; orders with their work."""
 
 from domain.transaction import Connection
 
-_FINDINGS = """
+_LEVELS = """
 WITH ledger AS (
-    SELECT sku, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
+    SELECT sku, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved,
+           -coalesce(sum(on_hand_delta) FILTER (WHERE reason = 'DAMAGED'), 0) AS damaged
       FROM stock_movement GROUP BY sku, location_id
-), holder AS (
-    SELECT l.sku, a.location_id, l.quantity - l.short AS quantity
+), open AS (
+    SELECT l.sku, a.location_id, l.quantity - l.short AS held, 0 AS expected
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
      WHERE a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
     UNION ALL
-    SELECT l.sku, l.location_id, l.quantity
+    SELECT l.sku, l.location_id, l.quantity, 0
       FROM reservation r JOIN reservation_line l ON l.reservation_id = r.id
      WHERE r.status = 'OPEN'
-), held AS (
-    SELECT sku, location_id, sum(quantity) AS reserved FROM holder GROUP BY sku, location_id
+    UNION ALL
+    SELECT l.sku, t.from_location_id, l.quantity, 0
+      FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+     WHERE t.status = 'REQUESTED'
+    UNION ALL
+    SELECT l.sku, t.to_location_id, 0, l.quantity
+      FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+     WHERE t.status = 'IN_TRANSIT'
+    UNION ALL
+    SELECT sku, location_id, 0, quantity - received FROM receipt WHERE quantity > received
+), due AS (
+    SELECT sku, location_id, sum(held) AS held, sum(expected) AS expected FROM open GROUP BY sku, location_id
 ), level AS (
     SELECT sku, location_id, coalesce(s.on_hand, 0) AS on_hand, coalesce(s.reserved, 0) AS reserved,
-           coalesce(s.safety_stock, 0) AS safety_stock,
-           coalesce(g.on_hand, 0) AS ledger_on_hand, coalesce(g.reserved, 0) AS ledger_reserved,
-           coalesce(h.reserved, 0) AS held
-      FROM stock s FULL JOIN ledger g USING (sku, location_id) FULL JOIN held h USING (sku, location_id)
+           coalesce(s.safety_stock, 0) AS safety_stock, coalesce(s.incoming, 0) AS incoming,
+           coalesce(s.damaged, 0) AS damaged, coalesce(g.on_hand, 0) AS ledger_on_hand,
+           coalesce(g.reserved, 0) AS ledger_reserved, coalesce(g.damaged, 0) AS ledger_damaged,
+           coalesce(d.held, 0) AS held, coalesce(d.expected, 0) AS expected
+      FROM stock s FULL JOIN ledger g USING (sku, location_id) FULL JOIN due d USING (sku, location_id)
 ), finding AS (
     SELECT sku, location_id, unnest(ARRAY[
         CASE WHEN on_hand <> ledger_on_hand THEN format('%s on hand, the ledger says %s', on_hand, ledger_on_hand) END,
         CASE WHEN reserved <> ledger_reserved
              THEN format('%s reserved, the ledger says %s', reserved, ledger_reserved) END,
-        CASE WHEN reserved <> held THEN format('%s reserved, open work and reservations hold %s', reserved, held) END,
-        CASE WHEN least(on_hand, reserved, safety_stock) < 0
-             THEN format('%s on hand, %s reserved, %s kept: one is negative', on_hand, reserved, safety_stock) END,
+        CASE WHEN damaged <> ledger_damaged THEN format('%s damaged, the ledger says %s', damaged, ledger_damaged) END,
+        CASE WHEN reserved <> held
+             THEN format('%s reserved, open work, reservations and transfers hold %s', reserved, held) END,
+        CASE WHEN incoming <> expected
+             THEN format('%s incoming, receipts and transfers expect %s', incoming, expected) END,
+        CASE WHEN least(on_hand, reserved, safety_stock, incoming, damaged) < 0
+             THEN format('%s on hand, %s reserved, %s kept, %s incoming, %s damaged: one is negative',
+                         on_hand, reserved, safety_stock, incoming, damaged) END,
         CASE WHEN NOT EXISTS (SELECT FROM item i WHERE i.sku = level.sku) THEN 'there is no such item' END,
         CASE WHEN NOT EXISTS (SELECT FROM location p WHERE p.id = location_id) THEN 'there is no such location' END
     ]) AS what FROM level
@@ -39,10 +56,24 @@ SELECT format('%s at %s: %s.', f.sku, coalesce(l.code, f.location_id::text), f.w
  WHERE f.what IS NOT NULL ORDER BY 1
 """
 
+_ORDERS = """
+WITH work AS (
+    SELECT l.order_line_id, sum(l.quantity - l.short) AS quantity
+      FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
+     WHERE a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
+     GROUP BY l.order_line_id
+)
+SELECT format('%s of order %s: %s ordered, but %s fulfilled, %s cancelled, %s backordered and %s in open work.',
+              l.sku, o.number, l.quantity, l.fulfilled, l.cancelled, l.backordered, coalesce(w.quantity, 0))
+  FROM order_line l JOIN customer_order o ON o.id = l.order_id LEFT JOIN work w ON w.order_line_id = l.id
+ WHERE l.quantity <> l.fulfilled + l.cancelled + l.backordered + coalesce(w.quantity, 0) ORDER BY 1
+"""
+
 
 async def check(connection: Connection) -> list[str]:
-    """Return a sentence for each level that disagrees with its ledger or with what holds it, or is negative.
+    """Return a sentence for each level and each order's line that disagrees with the rest of the books.
 
-    It reads everything at one moment; under load that takes its time but stops nobody.
+    It reads everything as of one moment; under load that takes its time but stops nobody.
     """
-    return [row[0] for row in await connection.fetch(_FINDINGS)]
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return [row[0] for statement in (_LEVELS, _ORDERS) for row in await connection.fetch(statement)]

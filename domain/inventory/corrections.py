@@ -93,6 +93,8 @@ async def _correct(
         what = "damaged" if movement.on_hand_delta > 0 else "on hand"
         message = f"There are {fact.missing[0].quantity} fewer than that {what}."
         raise InvalidInput(message=message, path=("delta",)) from None
+    except InvalidInput as fact:
+        raise InvalidInput(message=fact.message, path=("delta",)) from None
     if on_shortage and level.on_hand < level.reserved:
         await on_shortage(connection, [(level.sku, level.location_id)])
 

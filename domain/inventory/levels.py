@@ -55,7 +55,7 @@ async def move(
     for key, delta in deltas.items():
         level = levels[key]
         if max(level.on_hand + delta.on_hand, level.incoming + delta.incoming, level.damaged + delta.damaged) > MOST:
-            raise InvalidInput(message=f"No level may pass {MOST}.", path=("delta",))
+            raise InvalidInput(message=f"No level may pass {MOST}.")
     changed = await _apply(connection, deltas, now=now)
     await enter(connection, movements, now=now)
     await tell(connection, changed, now=now)

@@ -63,6 +63,9 @@ FIELDS = {
     "StockMovement": {
         "staff": "id sku location reason onHandDelta reservedDelta order occurredAt note",
     },
+    "Transfer": {"staff": "id number status from to lines expectedAt version"},
+    "TransferLine": {"staff": "sku quantity received"},
+    "Receipt": {"staff": "id reference location sku quantity received expectedAt"},
     "Item": {"everybody": "id sku name weightGrams tags barcodes imageUrl availability"},
     "Availability": {"everybody": "sku available locationCount nearest"},
     "LocationAvailability": {"everybody": "location available distanceKm"},
@@ -77,7 +80,7 @@ FIELDS = {
         "not stores": "location carrierService lines readyAt arrivesEarliest arrivesLatest co2Grams"
     },
     "PlannedLine": {"not stores": "sku quantity"},
-    "MissingLine": {"not stores": "sku quantity"},
+    "MissingLine": {"not stores": "sku quantity nextAvailable"},
     "Unavailability": {"not stores": "method level sku code message"},
     "Viewer": {"everybody": "role name", "stores": "locations"},
     "Address": {"everybody": "name lines postalCode city region country position"},
@@ -94,6 +97,10 @@ FIELDS = {
     "StockLevelEdge": {"staff": "node cursor"},
     "StockMovementConnection": {"staff": "edges pageInfo totalCount"},
     "StockMovementEdge": {"staff": "node cursor"},
+    "TransferConnection": {"staff": "edges pageInfo totalCount"},
+    "TransferEdge": {"staff": "node cursor"},
+    "ReceiptConnection": {"staff": "edges pageInfo totalCount"},
+    "ReceiptEdge": {"staff": "node cursor"},
     "ItemConnection": {"everybody": "edges pageInfo totalCount"},
     "ItemEdge": {"everybody": "node cursor"},
 }  # fmt: skip
@@ -109,6 +116,8 @@ LISTS = {
     "orders": ("OrderConnection", ""),
     "assignments": ("AssignmentConnection", ""),
     "stockLevels": ("StockLevelConnection", ""),
+    "transfers": ("TransferConnection", ""),
+    "receipts": ("ReceiptConnection", ""),
     "stockMovements": ("StockMovementConnection", "(last: 20)"),
     "items": ("ItemConnection", ""),
     "locations": ("LocationConnection", "(near: {latitude: 52.5, longitude: 13.4}, withinKm: 30)"),

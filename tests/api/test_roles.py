@@ -50,6 +50,8 @@ ROOTS = {
     "carrierServices": ("the office", ""),
     "stockLevels": ("its workers", "location: <place>"),
     "stockMovements": ("its workers", "location: <place>"),
+    "transfers": ("its workers", "location: <place>"),
+    "receipts": ("its workers", "location: <place>"),
     "order": ("its readers", "id: <order>"),
     "orders": ("its workers", "where: {location: <place>}"),
     "assignments": ("its workers", "where: {location: <place>}"),
@@ -72,6 +74,18 @@ ROOTS = {
     "importStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", onHand: 1}]'),
     "setSafetyStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", safetyStock: 1}]'),
     "setHoldback": ("the office", 'rows: [{channel: "kiosk", sku: "rug", units: 1}]'),
+    "expectReceipts": (
+        "the office",
+        'rows: [{reference: "PO-2", locationCode: "WB", sku: "rug", quantity: 1, expectedAt: "2026-03-07T10:00:00Z"}]',
+    ),
+    "receiveReceipt": ("its workers", 'id: <receipt>, quantity: 1, idempotencyKey: "came"'),
+    "createTransfer": (
+        "its workers",
+        'fromLocationId: <place>, toLocationId: <warehouse>, lines: [{sku: "mug", quantity: 1}], idempotencyKey: "new"',
+    ),
+    "dispatchTransfer": ("its workers", "id: <leaving>"),
+    "receiveTransfer": ("its workers", 'id: <coming>, lines: [{sku: "mug", quantity: 1}]'),
+    "cancelTransfer": ("its workers", "id: <doomed>"),
     "importItems": ("the office", 'rows: [{sku: "bowl", name: "Bowl"}]'),
     "setLocationStatus": ("the office", "id: <place>, status: SUSPENDED"),
     "importLocations": ("the owner", f"rows: [{PLACE}]"),
@@ -96,6 +110,7 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "place": town.house.ids["SM"], "order": share.ids["Order"][0], "work": share.work["id"],
         "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
         "code": share.pickup_code, "start": town.start,
+        "warehouse": town.house.ids["WB"], **share.motion,
         "token": town.token, "reservation": town.reservation,
     }  # fmt: skip
     for thing, value in things.items():

@@ -68,6 +68,8 @@ class Share:
     """That of the pickup, PACKED."""
     offered: dict[str, Any]
     """That of another order which it does alone, OFFERED."""
+    motion: dict[str, str]
+    """Ids of its transfers `leaving` and `doomed`, REQUESTED, and `coming`, IN_TRANSIT, and of its `receipt`."""
     secrets: set[str]
     order_secrets: set[str]
     """What only those read who may read the orders that the store does alone."""
@@ -209,6 +211,7 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
     alone = [pickup, *[await _place(house, key, [(sku, 1)], name) for key in keys[1:]]]
     parcel, offered, refused = [(await house.work(order["id"]))[0] for order in alone]
     (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
+    motion, numbers = await _motion(house, code)
     works = [work, parcel, offered, refused]
     lines = f'[{{lineId: "{parcel["lines"][0]["id"]}", picked: 2}}]'
     for step in (
@@ -231,7 +234,13 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         "AssignmentLine": [each["lines"][0]["id"] for each in works],
         "StockLevel": [edge["node"]["id"] for edge in levels["edges"]],
         "Location": [place],
+        "Transfer": [each for name, each in motion.items() if name != "receipt"],
+        "Receipt": [motion["receipt"]],
     }
+    ledger = await house.ask(
+        Role.ADMIN, "query ($p: ID) { stockMovements(location: $p) { edges { node { id } } } }", p=place
+    )
+    ids["StockMovement"] = [edge["node"]["id"] for edge in ledger["edges"]]
     return Share(
         ids=ids,
         number=pickup["number"],
@@ -239,15 +248,44 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         work=work,
         parcel=parcel,
         offered=offered,
-        secrets={caller.name}
+        motion=motion,
+        secrets={caller.name, f"PO-{code}", *numbers}
         | {str(figure * 1000 + n) for n in (41, 51, 52)}
         | {each["number"] for each in works}
-        | {each for kind in ("Assignment", "AssignmentLine", "StockLevel") for each in ids[kind]},
+        | {each for kind in OWN_THINGS for each in ids[kind]},
         order_secrets={pickup_code}
         | {text for key in keys for text in (f"{name.lower()}@{key}.example", f"0049 30 {key}")}
         | {order["number"] for order in alone}
         | {each for kind in ("Order", "OrderLine") for each in ids[kind]},
     )
+
+
+OWN_THINGS = ("Assignment", "AssignmentLine", "StockLevel", "StockMovement", "Transfer", "Receipt")
+CREATE = """mutation ($from: ID!, $to: ID!, $key: String!) { createTransfer(
+    fromLocationId: $from, toLocationId: $to, lines: [{ sku: "mug", quantity: 1 }], idempotencyKey: $key,
+    expectedAt: "2026-03-06T10:00:00Z"
+) { ... on Transfer { id number } } }"""
+EXPECT = "mutation ($rows: [ReceiptInput!]!) { expectReceipts(rows: $rows) { created } }"
+
+
+async def _motion(house: House, code: str) -> tuple[dict[str, str], set[str]]:
+    """Let a store have stock on its way, in and out; return the ids, and the transfers' numbers."""
+    ends = {"leaving": (code, "WB"), "doomed": (code, "WB"), "coming": ("WB", code)}
+    made = {
+        name: await house.ask(
+            Role.ADMIN, CREATE, **{"from": house.ids[source], "to": house.ids[target], "key": f"{name} {code}"}
+        )
+        for name, (source, target) in ends.items()
+    }
+    query = "mutation ($id: ID!) { dispatchTransfer(id: $id) { __typename } }"
+    assert await house.ask(Role.ADMIN, query, id=made["coming"]["id"]) == {"__typename": "Transfer"}
+    row = {"reference": f"PO-{code}", "locationCode": code, "sku": "rug", "quantity": 9}
+    expected = await house.ask(Role.ADMIN, EXPECT, rows=[{**row, "expectedAt": "2026-03-07T10:00:00Z"}])
+    assert expected == {"created": 1}
+    query = "query ($reference: String) { receipts(reference: $reference) { edges { node { id } } } }"
+    (receipt,) = (await house.ask(Role.ADMIN, query, reference=f"PO-{code}"))["edges"]
+    ids = {name: transfer["id"] for name, transfer in made.items()}
+    return {**ids, "receipt": receipt["node"]["id"]}, {transfer["number"] for transfer in made.values()}
 
 
 def selections(kind: str, steps: int = 3) -> list[str]:

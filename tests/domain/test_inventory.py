@@ -399,7 +399,7 @@ async def test_the_checker_finds_what_the_ledger_does_not_know(database: Databas
             NOW,
         )
     assert await findings(database) == [
-        "mug at A: 1 reserved, open work and reservations hold 0.",
+        "mug at A: 1 reserved, open work, reservations and transfers hold 0.",
         "mug at A: 1 reserved, the ledger says 0.",
         "mug at A: 2 on hand, the ledger says 1.",
         "pen at B: 0 on hand, the ledger says 3.",
