@@ -10,6 +10,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain import assignments, inventory, orders, receipts, reservations, transfers
+from domain.availability import Stock
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
 from domain.options import Promises
@@ -74,6 +75,7 @@ class Context:
     database: Database
     feed: Feed
     networks: Networks
+    stock: Stock
     placement: Placement
     promises: Promises
     terms: Terms
