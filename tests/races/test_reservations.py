@@ -126,6 +126,7 @@ async def test_stock_that_expires_is_reserved_again_by_those_who_wait_for_it(hou
     made, _ = await asyncio.gather(asyncio.gather(*(wait(n, houses[n]) for n in range(3))), asyncio.gather(*others))
     assert set(kinds(made)) <= {"Reservation", "OutOfStockError"}
     assert kinds(made)["Reservation"] >= 1
+    await swept(houses[0])
     assert (await statuses(houses[0]))["EXPIRED"] == 3
 
 
