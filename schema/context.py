@@ -34,6 +34,7 @@ class Loaders:
         self.item = self._one(inventory.items, lambda row: row.sku)
         self.arrival = self._one(inventory.arrivals, lambda row: row.sku)
         self.level = self._one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
+        self.incoming = self._many(inventory.incoming, lambda row: row.sku)
         self.movement = self._one(inventory.movements, lambda row: row.id)
         self.transfer = self._one(transfers.transfers, lambda row: row.id)
         self.transfer_lines = self._many(transfers.lines_of, lambda row: row.transfer_id)

@@ -44,6 +44,7 @@ class LocationAvailability:
 
 @strawberry.type(description="What the network can sell of an item; never what it has on hand.")
 class Availability:
+    found: strawberry.Private[Found]
     sku: str
     available: int
     location_count: int
@@ -52,6 +53,7 @@ class Availability:
     @classmethod
     def of(cls, found: Found) -> "Availability":
         return cls(
+            found=found,
             sku=found.sku,
             available=min(found.available, LARGEST_INT),
             location_count=found.location_count,
@@ -62,6 +64,11 @@ class Availability:
                 for each in found.nearest
             ],
         )
+
+    @strawberry.field(description="What is on its way to the locations in reach.")
+    async def incoming(self, info: Info) -> int:
+        levels = await info.context.loaders.incoming.load(self.sku)
+        return min(self.found.incoming(levels, await info.context.network()), LARGEST_INT)
 
 
 @strawberry.type(description="Something that is sold.")

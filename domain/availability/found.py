@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from domain import inventory
 from domain.availability.stock import InStock
 from domain.errors import InvalidInput
+from domain.inventory import StockRow
 from domain.network import LocationRow, Snapshot
 from domain.places import check_position
 from domain.planning.plan import distances_km
@@ -32,12 +33,21 @@ class FoundAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the locations in reach can sell together, how many of them can, and the nearest (or fullest) of those."""
+    """What the locations in reach can sell together, how many of them can, and the nearest (or fullest) of those.
+
+    `reach` says of each site, in the planner's order, whether it is in reach.
+    """
 
     sku: str
     available: int
     location_count: int
     nearest: Sequence[FoundAt]
+    reach: NDArray[np.bool_] = field(repr=False, compare=False)
+
+    def incoming(self, levels: Sequence[StockRow], snapshot: Snapshot) -> int:
+        """Return how many units of the item, at these levels, are on their way to locations in reach."""
+        sites = ((snapshot.site_by_id.get(level.location_id), level) for level in levels)
+        return sum(level.incoming for site, level in sites if site is not None and self.reach[site])
 
 
 async def sellable(
@@ -80,6 +90,7 @@ async def availability(
         order = far[here] if far is not None else -quantities[here, column]
         found[sku] = Found(
             sku=sku,
+            reach=reach,
             available=int(quantities[:, column].sum()),
             location_count=len(here),
             nearest=[

@@ -75,6 +75,19 @@ async def stock_levels(connection: Connection, keys: Collection[tuple[str, UUID]
     return rows
 
 
+async def incoming(connection: Connection, skus: Collection[str]) -> list[StockRow]:
+    """Return the levels of these items that something is on its way to, in no order."""
+    rows: list[StockRow] = await connection.fetch(
+        """
+        SELECT *, greatest(on_hand - reserved - safety_stock, 0) AS available
+          FROM stock WHERE sku = ANY ($1) AND incoming > 0
+        """,
+        list(skus),
+        record_class=StockRow,
+    )
+    return rows
+
+
 def stock_listing(
     *, skus: Collection[str] | None = None, location_ids: Collection[UUID] | None = None
 ) -> Listing[StockRow]:

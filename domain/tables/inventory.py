@@ -28,7 +28,7 @@ class Item(SQLModel, table=True):
 
 
 class Stock(SQLModel, table=True):
-    """The level of one item at one location. No index covers the quantities: that would end HOT updates.
+    """The level of one item at one location. No index covers what orders change: that would end HOT updates.
 
     No foreign key holds it, for that would be half the time of a bulk load: every statement that makes a level has
     looked up its item and location, which are never deleted, and `check` finds a level without them.
@@ -40,6 +40,7 @@ class Stock(SQLModel, table=True):
         sa.CheckConstraint("reserved >= 0", "stock_reserved_not_negative"),
         sa.CheckConstraint("safety_stock >= 0", "stock_safety_not_negative"),
         sa.Index("stock_location", "location_id", "sku"),
+        sa.Index("stock_incoming", "sku", "location_id", postgresql_where=sa.text("incoming > 0")),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 

@@ -67,7 +67,7 @@ FIELDS = {
     "TransferLine": {"staff": "sku quantity received"},
     "Receipt": {"staff": "id reference location sku quantity received expectedAt"},
     "Item": {"everybody": "id sku name weightGrams tags barcodes imageUrl availability"},
-    "Availability": {"everybody": "sku available locationCount nearest"},
+    "Availability": {"everybody": "sku available incoming locationCount nearest"},
     "LocationAvailability": {"everybody": "location available distanceKm"},
     "FulfillmentOptions": {"not stores": "options unavailable computedAt"},
     "FulfillmentOption": {

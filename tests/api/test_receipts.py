@@ -91,6 +91,26 @@ async def test_a_key_is_used_for_one_receiving_only(house: House) -> None:
     assert await level(house) == (4, 4, 6)
 
 
+async def test_what_is_on_its_way_counts_where_it_is_in_reach(house: House) -> None:
+    await expect(house, {}, {"reference": "PO-2", "locationCode": "WH", "quantity": 3})
+
+    async def incoming(**reach: Any) -> int:
+        query = """query ($near: GeoPointInput, $withinKm: Float) {
+            availability(skus: ["rug"], near: $near, withinKm: $withinKm) { incoming } }"""
+        (found,) = await house.ask(Role.STOREFRONT, query, **reach)
+        number: int = found["incoming"]
+        return number
+
+    berlin = {"latitude": 52.5, "longitude": 13.4}
+    assert await incoming() == 13
+    assert await incoming(near=berlin, withinKm=50) == 10
+    await receive(house, 4, "some")
+    assert await incoming() == 9
+    suspend = "mutation ($id: ID!) { setLocationStatus(id: $id, status: SUSPENDED) { __typename } }"
+    await house.ask(Role.ADMIN, suspend, id=house.ids["SM"])
+    assert await incoming() == 3
+
+
 async def test_receivings_at_once_are_all_counted(house: House) -> None:
     await expect(house, {})
     await asyncio.gather(*(receive(house, 2, f"key {n}") for n in range(6)), expect(house, {"quantity": 20}))

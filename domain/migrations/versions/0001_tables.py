@@ -330,6 +330,7 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "80"},
     )
     op.create_index("stock_location", "stock", ["location_id", "sku"], unique=False)
+    op.create_index("stock_incoming", "stock", ["sku", "location_id"], postgresql_where=sa.text("incoming > 0"))
     op.create_table(
         "assignment",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -481,6 +482,7 @@ def downgrade() -> None:
     op.drop_index("assignment_order", table_name="assignment")
     op.drop_index("assignment_due", table_name="assignment")
     op.drop_table("assignment")
+    op.drop_index("stock_incoming", table_name="stock")
     op.drop_index("stock_location", table_name="stock")
     op.drop_table("stock")
     op.drop_index("customer_order_promised", table_name="customer_order")
