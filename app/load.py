@@ -395,5 +395,5 @@ _STOCK = Kind(
     read=_level,
     key=itemgetter(0, 1),
     write=_write_stock,
-    parts_at_once=3,
+    parts_at_once=2,
 )

@@ -73,13 +73,14 @@ class Columns:
     def units(self, skus: Sequence[str], snapshot: Snapshot) -> NDArray[np.int64]:
         """Return what each site has of each SKU, shape `(sites in the planner's order, skus)`."""
         order = self._standing(snapshot)
-        found = np.zeros((len(order), len(skus)), np.int64)
-        for column, sku in enumerate(skus):
+        found = np.zeros((len(skus), len(order)), np.int64)
+        for number, sku in enumerate(skus):
             row = self._rows.get(sku)
             if row is not None:
-                inside = order < len(row)
-                found[inside, column] = row[order[inside]]
-        return found
+                found[number] = row.take(order, mode="clip")
+                if len(row) < len(self._places):
+                    found[number, order >= len(row)] = 0
+        return found.T
 
     def _standing(self, snapshot: Snapshot) -> NDArray[np.intp]:
         """Return the place here of each site of the network; one that is new gets a place now."""

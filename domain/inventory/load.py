@@ -20,6 +20,8 @@ from domain.transaction import Connection, Database
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 20_000
+LEVELS_AT_ONCE = 2_000
+"""In one transaction: while it lasts, nothing that is committed after it began can be read from the feed."""
 LONGEST_URL = 2000
 
 
@@ -62,7 +64,7 @@ async def import_items(
     if not outcome.rejects(on_error):
         failed = outcome.failed_rows()
         usable = [{"sku": rows[number].sku, **columns} for number, columns in checked if number not in failed]
-        for part in _parts(usable):
+        for part in _parts(usable, ROWS_AT_ONCE):
             await _write_items(database, part, outcome)
     return outcome
 
@@ -70,8 +72,8 @@ async def import_items(
 _KNOWN_ITEMS = "SELECT sku FROM item WHERE sku = ANY($1)"
 
 
-def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
+def _parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _item(row: ItemRecord) -> dict[str, object]:
@@ -130,7 +132,7 @@ async def import_stock(
     on_shortage: OnShortage | None = None,
     now: datetime,
 ) -> ImportOutcome:
-    """Take counted levels, at most ROWS_AT_ONCE a transaction.
+    """Take counted levels, at most LEVELS_AT_ONCE a transaction.
 
     A level may be set below what is reserved of it: `on_shortage` is told so, in the same transaction.
     """
@@ -138,7 +140,7 @@ async def import_stock(
     checked = check_each(rows, key=_LEVEL, check=_check_level, outcome=outcome)
     usable = await _find(database, checked, outcome)
     if not outcome.rejects(on_error):
-        for part in _parts(usable):
+        for part in _parts(usable, LEVELS_AT_ONCE):
             async with database.transaction() as connection:
                 merged = await merge(connection, part, now=now)
                 if merged.short and on_shortage:

@@ -1,0 +1,214 @@
+"""Stock in bulk: only what changed is written and told, bad rows are named, and nobody waits for a long file."""
+
+import asyncio
+import csv
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from app import load
+from domain.feed import Cursor, Fact, Feed, Update, read, record, standing
+from domain.imports import ImportOutcome, OnRowError
+from domain.inventory import ItemRecord, Key, Movement, StockRecord, check, import_items, import_stock, move
+from domain.inventory.merge import LEVELS_A_ROW
+from domain.network import LocationRecord, Networks, import_locations
+from domain.transaction import Connection, Database, open_pool
+from domain.vocabulary import LocationKind, MovementReason, UpdateKind
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+CODES = [f"L{number:02d}" for number in range(20)]
+SKUS = [f"S{number:04d}" for number in range(2_500)]
+MANY = [(sku, code, (number * 7) % 90) for number, (code, sku) in enumerate(product(CODES, SKUS))]
+FEW = MANY[:1_000]
+
+Level = tuple[str, str, int]
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """Twenty stores and 2,500 items."""
+    pool = await open_pool(dsn)
+    database = Database(pool)
+    places = [
+        LocationRecord(
+            code=code,
+            name=f"Store {code}",
+            kind=LocationKind.STORE,
+            latitude=52.5,
+            longitude=13.4,
+            country="DE",
+            postal_code="10115",
+            city="Berlin",
+            time_zone="Europe/Berlin",
+        )
+        for code in CODES
+    ]
+    await import_locations(database, places, on_error=OnRowError.REJECT_ALL, now=NOW)
+    items = [ItemRecord(sku=sku, name=sku) for sku in SKUS]
+    await import_items(database, items, on_error=OnRowError.REJECT_ALL, now=NOW)
+    yield database
+    await pool.close()
+
+
+async def take(database: Database, levels: Iterable[Level]) -> ImportOutcome:
+    rows = [StockRecord(sku=sku, location_code=code, on_hand=on_hand) for sku, code, on_hand in levels]
+    return await import_stock(database, rows, on_error=OnRowError.SKIP_ROW, now=NOW)
+
+
+def counts(outcome: ImportOutcome) -> tuple[int, int, int, int]:
+    return outcome.created, outcome.updated, outcome.unchanged, len(outcome.failed)
+
+
+async def here(database: Database) -> Cursor:
+    async with database.reading() as connection:
+        return await standing(connection)
+
+
+async def told(database: Database, after: Cursor, *, at_once: int = 500) -> list[Update]:
+    """Return what the feed tells after a cursor, read in parts of so many rows."""
+    found: list[Update] = []
+    async with database.reading() as connection:
+        while part := await read(connection, found[-1].cursor if found else after, at_once):
+            found += part
+    return found
+
+
+async def findings(database: Database) -> list[str]:
+    async with database.reading() as connection:
+        return await check(connection)
+
+
+def stock_file(path: Path, rows: Sequence[Sequence[object]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sku", "location_code", "on_hand", "safety_stock"])
+        writer.writerows([*row, ""] for row in rows)
+    return path
+
+
+async def test_a_second_import_writes_and_tells_the_changed_rows_only(database: Database) -> None:
+    assert counts(await take(database, FEW)) == (1_000, 0, 0, 0)
+    changed = {sku: on_hand + 1 for sku, _, on_hand in FEW[::20]}
+    before = await here(database)
+    again = await take(database, [(sku, code, changed.get(sku, on_hand)) for sku, code, on_hand in FEW])
+    assert counts(again) == (0, 50, 950, 0)
+    updates = await told(database, before)
+    assert {update.sku: update.quantities and update.quantities[0] for update in updates} == changed
+    assert len(updates) == len(changed)
+    async with database.reading() as connection:
+        versions = await connection.fetch("SELECT version, count(*) FROM stock GROUP BY version ORDER BY version")
+        movements = await connection.fetchval("SELECT count(*) FROM stock_movement")
+    assert [tuple(row) for row in versions] == [(1, 950), (2, 50)]
+    assert movements == sum(on_hand > 0 for _, _, on_hand in FEW) + 50
+    assert await findings(database) == []
+
+
+async def test_every_level_is_told_once_wherever_reading_stops(database: Database) -> None:
+    before = await here(database)
+    await take(database, FEW)
+    whole = await told(database, before)
+    cursors = [update.cursor for update in whole]
+    assert cursors == sorted(set(cursors))
+    assert {(update.sku, update.quantities) for update in whole} == {(sku, (n, 0, n)) for sku, _, n in FEW}
+    assert await told(database, before, at_once=1) == whole
+    for stop in (0, 1, LEVELS_A_ROW - 1, LEVELS_A_ROW, 777, len(whole) - 1):
+        assert await told(database, cursors[stop]) == whole[stop + 1 :]
+    async with database.reading() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM feed") == len(FEW) / LEVELS_A_ROW
+
+
+async def test_two_imports_of_the_same_levels_at_once_make_each_level_once(database: Database) -> None:
+    first, second = await asyncio.gather(take(database, FEW), take(database, reversed(FEW)))
+    assert (first.created + second.created, first.updated + second.updated) == (1_000, 0)
+    assert await findings(database) == []
+
+
+async def test_a_count_below_what_is_reserved_is_handed_on_in_its_transaction(database: Database) -> None:
+    await take(database, [("S0000", "L00", 9), ("S0001", "L00", 9)])
+    place = (await Networks(database).current()).id_by_code["L00"]
+    async with database.transaction() as connection:
+        for sku in ("S0000", "S0001"):
+            reserve = Movement(sku=sku, location_id=place, reason=MovementReason.RESERVED, reserved_delta=5)
+            await move(connection, [reserve], now=NOW)
+    short: list[Key] = []
+
+    async def hear(connection: Connection, keys: Sequence[Key]) -> None:
+        assert connection.is_in_transaction()
+        short.extend(keys)
+
+    rows = [StockRecord(sku="S0000", location_code="L00", on_hand=4), StockRecord("S0001", "L00", 5)]
+    await import_stock(database, rows, on_error=OnRowError.SKIP_ROW, on_shortage=hear, now=NOW)
+    assert short == [("S0000", place)]
+
+
+async def test_one_bad_row_in_a_hundred_is_named_with_its_line(
+    database: Database, dsn: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[Sequence[object]] = [list(level) for level in FEW]
+    for number, cell, wrong in ((99, 0, "hat"), (199, 1, "Z"), (299, 2, "many"), (399, 2, -1), (499, 2, 10**12)):
+        rows[number] = [*rows[number][:cell], wrong, *rows[number][cell + 1 :]]
+    rows[599] = rows[7]
+    path = stock_file(tmp_path / "stock.csv", rows)
+    assert await asyncio.to_thread(load.run, dsn, stock=path) == 6
+    out, err = capfd.readouterr()
+    assert out.strip() == f"{path}: 994 created, 0 updated, 0 unchanged, 6 failed"
+    reasons = {line.partition(f"{path}:")[2] for line in err.splitlines() if f"{path}:" in line}
+    assert {reason.split(":")[0] for reason in reasons} == {"101", "201", "301", "401", "501", "601"}
+    said = dict(reason.split(": ", 1) for reason in reasons)
+    assert "hat" in said["101"]
+    assert "'Z'" in said["201"]
+    assert said["301"] == "on_hand: 'many' is no whole number."
+    assert said["601"] == "Line 9 is about the same thing."
+
+
+async def load_beside(dsn: str, path: Path) -> int:
+    """Load a stock file in a process of its own; return its exit code."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "DATABASE_"))}
+    loader = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", "load", "--stock", str(path)),
+        env={**inherited, "DATABASE_URL": dsn, "CROSSDOCK_SECRET": "s" * 40},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    return await loader.wait()
+
+
+async def test_an_update_arrives_within_a_second_while_a_long_file_is_loaded(
+    database: Database, dsn: str, tmp_path: Path
+) -> None:
+    path = stock_file(tmp_path / "stock.csv", MANY)
+    feed = Feed(database)
+    await feed.start()
+    position, tail = feed.position, asyncio.create_task(feed.tail())
+    sent: dict[UUID, float] = {}
+    delays: list[float] = []
+
+    async def hear() -> None:
+        async for update in feed.follow(position):
+            if update.order_id:
+                delays.append(time.perf_counter() - sent[update.order_id])  # noqa: PERF401 - it has no end
+
+    hearing = asyncio.create_task(hear())
+    loading = asyncio.create_task(load_beside(dsn, path))
+    while not loading.done():
+        order = uuid4()
+        async with database.transaction() as connection:
+            await record(connection, [Fact(kind=UpdateKind.ORDER_CHANGED, at=NOW, order_id=order)])
+            sent[order] = time.perf_counter()
+        await asyncio.sleep(0.05)
+    assert await loading == 0
+    async with asyncio.timeout(5):
+        while len(delays) < len(sent):
+            await asyncio.sleep(0.01)
+    for task in (hearing, tail):
+        task.cancel()
+    await asyncio.gather(hearing, tail, return_exceptions=True)
+    assert len(delays) > 5
+    assert max(delays) < 1, [round(delay, 2) for delay in delays]
+    assert await findings(database) == []
