@@ -20,7 +20,11 @@ def covered(lines: Sequence[CartLine], plan: Plan) -> tuple[CartLine, ...]:
     for parcel in plan.parcels:
         for share in parcel.shares:
             shares[share.sku] += share.quantity
-    return tuple(replace(line, quantity=shares[line.sku]) for line in lines if shares[line.sku])
+    return tuple(
+        line if shares[line.sku] == line.quantity else replace(line, quantity=shares[line.sku])
+        for line in lines
+        if shares[line.sku]
+    )
 
 
 async def kept(

@@ -58,25 +58,24 @@ BEGIN
         RETURN QUERY SELECT one.order_id, 'RESERVATION_EXPIRED', NULL::jsonb;
     END LOOP;
 
-    PERFORM 1
-       FROM stock s
-       JOIN (SELECT DISTINCT w.sku, w.location_id
-               FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid)
-              WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders)) w
-         ON s.sku = w.sku AND s.location_id = w.location_id
-      ORDER BY s.sku COLLATE "C", s.location_id
-        FOR NO KEY UPDATE OF s;
-
-    -- What is left of the levels on which not everybody can be served; null where everybody can.
+    -- Locks the levels; what is left of those on which not everybody can be served, null where everybody can.
+    WITH wanted AS (
+        SELECT w.sku, w.location_id, sum(w.quantity) + max(held_back(w.channel, w.sku, w.location_id)) AS quantity
+          FROM jsonb_to_recordset(batch -> 'wants')
+               AS w(order_id uuid, channel text, sku text, location_id uuid, quantity int)
+         WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders) AND w.order_id <> ALL (failed)
+         GROUP BY w.sku, w.location_id
+    ), locked AS (
+        SELECT s.sku, s.location_id, s.on_hand - s.reserved - s.safety_stock AS available
+          FROM wanted w JOIN stock s ON s.sku = w.sku AND s.location_id = w.location_id
+         ORDER BY s.sku COLLATE "C", s.location_id
+           FOR NO KEY UPDATE OF s
+    )
     SELECT jsonb_object_agg(level.pair, level.available) INTO remaining
       FROM (SELECT w.sku || ' ' || w.location_id AS pair, w.quantity,
-                   greatest(CASE WHEN l.status = 'ACTIVE' THEN s.on_hand - s.reserved - s.safety_stock END, 0) AS available
-              FROM (SELECT w.sku, w.location_id, sum(w.quantity) + max(held_back(w.channel, w.sku, w.location_id)) AS quantity
-                      FROM jsonb_to_recordset(batch -> 'wants')
-                           AS w(order_id uuid, channel text, sku text, location_id uuid, quantity int)
-                     WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders) AND w.order_id <> ALL (failed)
-                     GROUP BY w.sku, w.location_id) w
-              LEFT JOIN stock s ON s.sku = w.sku AND s.location_id = w.location_id
+                   greatest(CASE WHEN l.status = 'ACTIVE' THEN s.available END, 0) AS available
+              FROM wanted w
+              LEFT JOIN locked s ON s.sku = w.sku AND s.location_id = w.location_id
               LEFT JOIN location l ON l.id = w.location_id) level
      WHERE level.quantity > level.available;
 
@@ -108,13 +107,12 @@ BEGIN
     WITH made AS (
         INSERT INTO customer_order
         SELECT made.*
-          FROM (SELECT o.one FROM jsonb_array_elements(batch -> 'orders') AS o(one)
-                 WHERE (o.one ->> 'id')::uuid = ANY (fresh) AND (o.one ->> 'id')::uuid <> ALL (failed)
-                 ORDER BY o.one ->> 'number' COLLATE "C") o,
-               jsonb_populate_record(NULL::customer_order, CASE
-                   WHEN o.one ->> 'number' IS NULL
-                   THEN o.one || jsonb_build_object('number', 'CD' || nextval('order_number'))
-                   ELSE o.one END) AS made
+          FROM jsonb_populate_recordset(NULL::customer_order, (
+                   SELECT jsonb_agg(o.one || jsonb_build_object(
+                              'number', coalesce(o.one ->> 'number', 'CD' || nextval('order_number')))
+                              ORDER BY o.one ->> 'number' COLLATE "C")
+                     FROM jsonb_array_elements(batch -> 'orders') AS o(one)
+                    WHERE (o.one ->> 'id')::uuid = ANY (fresh) AND (o.one ->> 'id')::uuid <> ALL (failed))) AS made
         ON CONFLICT (number) DO NOTHING
         RETURNING id
     )
