@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.vocabulary import Role
-from tests.api.house import House
+from tests.api.house import BERLIN, House
 
 RECEIVE = """mutation ($sku: String!, $location: ID!, $delta: Int!, $key: String!) {
     adjustStock(sku: $sku, locationId: $location, delta: $delta, reason: RECEIVED, idempotencyKey: $key) {
@@ -100,3 +100,24 @@ async def test_an_option_that_leaves_a_line_out_places_what_it_covers_or_all(hou
     whole = await house.place("whole", lines, optionToken=option["token"], allowBackorder=True)
     assert [line["quantity"] for line in whole["lines"]] == [1, 4]
     assert [line["backordered"] for line in (await house.order(whole["id"], WAITING))["lines"]] == [0, 4]
+
+
+async def test_what_is_out_is_offered_for_when_it_comes(house: House) -> None:
+    await house.place("takes all", [("rug", 3)], level="STANDARD")
+    cart = {"lines": [{"sku": "rug", "quantity": 2}], "destination": BERLIN, "levels": ["STANDARD"]}
+    query = """query ($input: FulfillmentOptionsInput!) { fulfillmentOptions(input: $input) { options {
+        token complete latest parcels { readyAt } missing { sku quantity nextAvailable } } } }"""
+    nothing = await house.ask(Role.STOREFRONT, query, input=cart)
+    assert nothing["options"] == []
+    receipt = {"reference": "PO 1", "locationCode": "WB", "sku": "rug", "quantity": 5}
+    expect = "mutation ($rows: [ReceiptInput!]!) { expectReceipts(rows: $rows) { failed { message } } }"
+    moment = "2026-03-10T09:00:00+00:00"
+    assert (await house.ask(Role.OPERATIONS, expect, rows=[receipt | {"expectedAt": moment}]))["failed"] == []
+    (option,) = (await house.ask(Role.STOREFRONT, query, input=cart))["options"]
+    assert option["missing"] == [{"sku": "rug", "quantity": 2, "nextAvailable": moment}]
+    assert (option["complete"], option["parcels"]) == (False, [])
+    assert option["latest"] == "2026-03-11T17:00:00+00:00"  # it is there on Tuesday, and delivered on Wednesday
+    refused = await house.place("now", [("rug", 2)], optionToken=option["token"])
+    assert refused["__typename"] == "OutOfStockError"
+    order = await house.place("then", [("rug", 2)], optionToken=option["token"], allowBackorder=True)
+    assert (order["status"], order["shippingPrice"]) == ("BACKORDERED", {"amount": "4.95"})

@@ -1,0 +1,69 @@
+"""A count that finds less than orders hold: the latest promise gives way, in the same transaction."""
+
+from typing import Any
+
+import pytest
+
+from domain.vocabulary import Role
+from tests.api.house import House
+
+COUNT = """mutation ($sku: String!, $location: ID!, $onHand: Int!) {
+    countStock(sku: $sku, locationId: $location, onHand: $onHand) { __typename ... on StockLevel { onHand available } } }"""
+SELL = """mutation ($sku: String!, $location: ID!, $delta: Int!, $reason: MovementReason!) {
+    adjustStock(sku: $sku, locationId: $location, delta: $delta, reason: $reason, idempotencyKey: "till") {
+        __typename ... on StockLevel { onHand available } } }"""
+
+
+async def two_orders(house: House) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an order for today and one for tomorrow, four pens each, both at SM."""
+    today = await house.place("today", [("pen", 4)], level="SAME_DAY")
+    tomorrow = await house.place("tomorrow", [("pen", 4)], level="STANDARD")
+    for order in (today, tomorrow):
+        assert [work["location"]["code"] for work in await house.work(order["id"])] == ["SM"]
+    return today, tomorrow
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [(COUNT, {"onHand": 6}), (SELL, {"delta": -4, "reason": "SOLD"}), (SELL, {"delta": -4, "reason": "DAMAGED"})],
+    ids=["a count", "a sale at the till", "damage"],
+)
+async def test_the_latest_promise_gives_way_and_is_routed_anew(
+    house: House, query: str, variables: dict[str, Any]
+) -> None:
+    today, tomorrow = await two_orders(house)
+    answer = await house.ask(Role.STORE, query, "SM", sku="pen", location=house.ids["SM"], **variables)
+    assert answer == {"__typename": "StockLevel", "onHand": 6, "available": 0}
+    assert await house.levels("pen") == {"SM": (6, 6, 0), "SN": (10, 2, 8)}
+    (kept,) = await house.work(today["id"])
+    assert (kept["status"], kept["lines"][0]["short"]) == ("OFFERED", 0)
+    shortened, anew = await house.work(tomorrow["id"])
+    assert (shortened["status"], shortened["lines"][0]["short"]) == ("OFFERED", 2)
+    assert (anew["location"]["code"], anew["lines"][0]["quantity"]) == ("SN", 2)
+
+
+async def test_work_that_loses_everything_is_rejected_and_what_nobody_has_waits(house: House) -> None:
+    order = await house.place("order", [("rug", 3)], level="STANDARD")
+    answer = await house.ask(Role.OPERATIONS, COUNT, sku="rug", location=house.ids["WH"], onHand=0)
+    assert answer == {"__typename": "StockLevel", "onHand": 0, "available": 0}
+    (lost,) = await house.work(order["id"])
+    assert lost["status"] == "REJECTED"
+    found = await house.order(order["id"], "status lines { backordered } timeline { message }")
+    assert (found["status"], found["lines"]) == ("UNROUTABLE", [{"backordered": 3}])
+    assert "A count at Lager Hamburg lacks 3 x rug." in [entry["message"] for entry in found["timeline"]]
+
+
+async def test_what_is_picked_stays_with_its_order(house: House) -> None:
+    order = await house.place("order", [("pen", 4)], level="SAME_DAY")
+    (work,) = await house.work(order["id"])
+    for step in ("acceptAssignment", "startPicking"):
+        await house.do(step, work["id"], "SM")
+    picked = f', lines: [{{lineId: "{work["lines"][0]["id"]}", picked: 3}}]'
+    await house.do("reportPicked", work["id"], "SM", arguments=picked)
+    await house.ask(Role.STORE, COUNT, "SM", sku="pen", location=house.ids["SM"], onHand=0)
+    shortened, anew = await house.work(order["id"])
+    assert (shortened["lines"][0]["picked"], shortened["lines"][0]["short"]) == (3, 1)
+    assert (anew["location"]["code"], anew["lines"][0]["quantity"]) == ("SN", 1)
+    for step in ("packAssignment", "handOverAssignment"):
+        await house.do(step, work["id"], "SM")
+    assert (await house.levels("pen"))["SM"] == (0, 0, 0)
