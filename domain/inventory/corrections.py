@@ -44,6 +44,7 @@ async def adjust_stock(  # noqa: PLR0913 - a person says as much
     said = [sku, location_id, delta, reason, note]
     adjustment = str(new_id(now))
     if await answered(connection, "adjustStock", idempotency_key, said, adjustment, now=now) == adjustment:
+        await _foresee(connection, (sku, location_id), delta=delta)
         await create(connection, [(sku, location_id)], now=now)
         movement = Movement(sku=sku, location_id=location_id, reason=reason, on_hand_delta=delta, note=note)
         await _correct(connection, movement, on_shortage, now=now)
@@ -69,6 +70,7 @@ async def count_stock(
         raise InvalidInput(message=f"This is a number from 0 to {MOST}.", path=("onHand",))
     await _check_known(connection, sku, location_id)
     key = sku, location_id
+    await _foresee(connection, key, on_hand=on_hand)
     await create(connection, [key], now=now)
     level = (await lock(connection, [key]))[key]
     if level.version and level.on_hand == on_hand:
@@ -81,6 +83,26 @@ async def count_stock(
     movement = Movement(sku=sku, location_id=location_id, reason=reason, on_hand_delta=difference)
     await _correct(connection, movement, on_shortage, now=now)
     return (await stock_levels(connection, [key]))[0]
+
+
+async def _foresee(connection: Connection, key: Key, *, on_hand: int | None = None, delta: int = 0) -> None:
+    """Where less will be on hand than is reserved, lock all that may have to be routed anew, in the order of everybody.
+
+    Orders come first, then the levels of the item: a level locked alone would be locked out of that order.
+    """
+    if await connection.fetchval(_LACKS, *key, on_hand, delta):
+        await connection.execute(_LOCK_ORDERS, *key)
+        await connection.execute(_LOCK_LEVELS, key[0])
+
+
+_LACKS = "SELECT coalesce($3::int, on_hand + $4::int) < reserved FROM stock WHERE sku = $1 AND location_id = $2"
+_LOCK_ORDERS = """
+SELECT FROM customer_order o
+ WHERE o.id IN (SELECT a.order_id FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
+                 WHERE l.sku = $1 AND a.location_id = $2 AND a.status IN ('OFFERED', 'ACCEPTED', 'PICKING'))
+ ORDER BY o.id FOR NO KEY UPDATE
+"""
+_LOCK_LEVELS = "SELECT FROM stock WHERE sku = $1 ORDER BY location_id FOR UPDATE"
 
 
 async def _correct(

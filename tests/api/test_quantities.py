@@ -1,5 +1,6 @@
 """What there is, and why: counts, adjustments, damage, safety stock, holdbacks, and the ledger that explains it all."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -256,3 +257,52 @@ async def test_what_is_kept_back_is_set_by_the_office(house: House, role: Role, 
     for query in (SAFETY, HOLDBACK):
         answer = await house.post(role, query, *locations, rows=[])
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_a_count_below_what_is_reserved_routes_the_latest_promised_work_anew(house: House) -> None:
+    first = await house.place("first", [("mug", 2)], level="SAME_DAY")
+    house.clock[0] += timedelta(minutes=1)
+    second = await house.place("second", [("mug", 2)], level="SAME_DAY")
+    (work,) = await house.work(first["id"])
+    at = work["location"]["code"]
+    assert [each["location"]["code"] for each in await house.work(second["id"])] == [at]
+    answer = await count(house, at, "mug", 3)
+    assert (answer["onHand"], answer["reserved"], answer["available"]) == (3, 3, 0)
+    lines = {
+        name: [
+            (each["location"]["code"] == at, each["lines"][0]["quantity"], each["lines"][0]["short"])
+            for each in await house.work(order["id"])
+        ]
+        for name, order in (("first", first), ("second", second))
+    }
+    assert lines["first"] == [(True, 2, 0)]
+    assert lines["second"] == [(True, 2, 1), (False, 1, 0)]
+
+
+@pytest.mark.parametrize("reason", ["SOLD", "DAMAGED"])
+async def test_what_the_till_sells_and_what_breaks_may_be_reserved(house: House, reason: str) -> None:
+    order = await house.place("order", [("mug", 3)], level="SAME_DAY")
+    (work,) = await house.work(order["id"])
+    at = work["location"]["code"]
+    answer = await adjust(house, at, "mug", -4, reason)
+    assert (answer["onHand"], answer["reserved"], answer["available"]) == (0, 0, 0)
+    assert answer["damaged"] == (4 if reason == "DAMAGED" else 0)
+    old, new = await house.work(order["id"])
+    assert (old["status"], new["status"], new["lines"][0]["quantity"]) == ("REJECTED", "OFFERED", 3)
+
+
+async def test_counts_below_what_is_reserved_and_orders_never_lock_each_other_out(house: House) -> None:
+    for n in range(2):
+        await house.place(f"before {n}", [("mug", 1)], level="SAME_DAY")
+
+    async def counting(at: str) -> None:
+        for on_hand in (0, 4, 1, 4, 0, 4):
+            answer = await count(house, at, "mug", on_hand)
+            assert answer["__typename"] == "StockLevel", answer
+
+    async def ordering(client: int) -> None:
+        for n in range(8):
+            answer = await house.place(f"{client} {n}", [("mug", 1)])
+            assert answer["__typename"] in {"Order", "OutOfStockError"}, answer
+
+    await asyncio.gather(counting("SM"), counting("SN"), *(ordering(client) for client in range(4)))
