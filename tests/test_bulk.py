@@ -148,6 +148,17 @@ async def test_a_count_below_what_is_reserved_is_handed_on_in_its_transaction(da
     assert short == [("S0000", place)]
 
 
+async def test_a_file_may_say_that_less_is_there_than_is_reserved(database: Database, dsn: str, tmp_path: Path) -> None:
+    await take(database, [("S0000", "L00", 9)])
+    place = (await Networks(database).current()).id_by_code["L00"]
+    reserve = Movement(sku="S0000", location_id=place, reason=MovementReason.RESERVED, reserved_delta=5)
+    async with database.transaction() as connection:
+        await move(connection, [reserve], now=NOW)
+    before = await here(database)
+    assert await asyncio.to_thread(load.run, dsn, stock=stock_file(tmp_path / "stock.csv", [("S0000", "L00", 2)])) == 0
+    assert [update.quantities for update in await told(database, before)] == [(2, 5, 0)]
+
+
 async def test_one_bad_row_in_a_hundred_is_named_with_its_line(
     database: Database, dsn: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from importlib.resources import files
 
 from app.demo.cities import Country
-from app.load import read_service
+from app.load.records import read_service
 from domain.change import Unset
 from domain.money import exponent
 from domain.network import CarrierServiceChange, ZoneReach

@@ -77,8 +77,7 @@ async def availability(
         raise InvalidInput(message=f"Ask for 1 to {MOST_SKUS} items.", path=("skus",))
     if within_km is not None and not (near and 0 < within_km < math.inf):
         raise InvalidInput(message="withinKm is a number above 0, and goes with near.", path=("withinKm",))
-    sites = snapshot.planner.sites
-    reach = np.array([site.status is LocationStatus.ACTIVE for site in sites], dtype=np.bool_)
+    reach = np.array([site.status is LocationStatus.ACTIVE for site in snapshot.planner.sites], dtype=np.bool_)
     far = distances_km(snapshot.planner, check_position(near, path=("near",))) if near else None
     if far is not None and within_km is not None:
         reach &= far <= within_km

@@ -7,45 +7,40 @@ import os
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import BinaryIO, cast
 
 import typer
-from pydantic import TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from app.load.records import Record, read_cells, read_level, read_service
 from app.settings import InvalidSettingError
 from app.wakeups import CHANNEL
-from domain.duration import parse_duration
+from domain import shortage
 from domain.errors import InvalidInput
 from domain.imports import ImportOutcome, OnRowError
-from domain.inventory import ItemRecord, StockRecord, import_items, import_stock
+from domain.inventory import ItemRecord, Key, StockRecord, import_items, import_stock
 from domain.network import (
     CarrierServiceChange,
-    CostStep,
     LocationRecord,
-    ZoneReach,
+    Networks,
     import_carrier_services,
     import_locations,
 )
 from domain.places import PostalCodeRecord, import_postal_codes
-from domain.transaction import Database, open_pool
+from domain.transaction import Connection, Database, open_pool
+from domain.viewer import Viewer
+from domain.vocabulary import Role
 
 ROWS_AT_ONCE = 20_000
 CONNECTIONS = 4
 STATEMENT_TIMEOUT_MS = 120_000
-LONGEST_NUMBER = 18
-LISTS = frozenset({"services", "tags", "barcodes"})
-"""Columns whose cells hold several values, with | between them."""
-
-Record: TypeAlias = Any
 
 
 class UnreadableFileError(InvalidSettingError):
@@ -272,81 +267,6 @@ def _elements(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, object]]:
 _SPACE = re.compile(r"[\s,]*")
 
 
-def _cells(said: object, record: type[Record]) -> Record:
-    """Return the record of a CSV's row; an empty cell says nothing."""
-    if isinstance(said, InvalidInput):
-        raise said
-    names = record.__annotations__
-    row: dict[str, object] = {}
-    for name, cell in cast("dict[str, str]", said).items():
-        if not cell or name not in names:
-            continue
-        if name in LISTS:
-            row[name] = [word for part in cell.split("|") if (word := part.strip())]
-        elif name == "handling_time":
-            row[name] = _duration(cell)
-        else:
-            row[name] = cell
-    return _typed(row, record)
-
-
-def _level(said: object) -> StockRecord:
-    """Return the record of a stock file's row, of which there are millions."""
-    if isinstance(said, InvalidInput):
-        raise said
-    row = cast("dict[str, str]", said)
-    return StockRecord(row["sku"], row["location_code"], _whole(row, "on_hand"), _whole(row, "safety_stock"))
-
-
-def _whole(row: dict[str, str], name: str) -> int | None:
-    cell = row.get(name)
-    if not cell:
-        return None
-    if not (cell.isascii() and cell.removeprefix("-").isdecimal() and len(cell) <= LONGEST_NUMBER):
-        raise InvalidInput(message=f"{cell!r} is no whole number.", path=(name,))
-    return int(cell)
-
-
-def _duration(cell: str) -> timedelta:
-    try:
-        return parse_duration(cell)
-    except ValueError as error:
-        raise InvalidInput(message=f"{error}.", path=("handling_time",)) from None
-
-
-def read_service(said: object) -> CarrierServiceChange:
-    """Return what a JSON object like CarrierServiceInput says, or raise InvalidInput for a field that is no such."""
-    row = _snake(said, CarrierServiceChange)
-    for name, record in (("zones", ZoneReach), ("cost", CostStep)):
-        if isinstance(parts := row.get(name), list):
-            row[name] = [_snake(part, record) for part in parts]
-    change: CarrierServiceChange = _typed(row, CarrierServiceChange)
-    return change
-
-
-def _snake(said: object, record: type[Record]) -> dict[str, object]:
-    if not isinstance(said, dict):
-        raise InvalidInput(message="This has to be a JSON object.")
-    names = {to_camel(column.name): column.name for column in fields(record)}
-    for name in said:
-        if name not in names:
-            raise InvalidInput(message="There is no such field.", path=(name,))
-    return {names[name]: value for name, value in said.items()}
-
-
-def _typed(row: dict[str, object], record: type[Record]) -> Record:
-    try:
-        return _READERS[record].validate_python(row)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise InvalidInput(message=f"{fault['msg']}.", path=(str(fault["loc"][0]),)) from None
-
-
-_READERS: dict[type[Record], TypeAdapter[Record]] = {
-    record: TypeAdapter(record) for record in (PostalCodeRecord, LocationRecord, CarrierServiceChange, ItemRecord)
-}
-
-
 async def _write_postal_codes(database: Database, rows: Sequence[PostalCodeRecord]) -> ImportOutcome:
     return await import_postal_codes(database, rows)
 
@@ -364,20 +284,26 @@ async def _write_items(database: Database, rows: Sequence[ItemRecord]) -> Import
 
 
 async def _write_stock(database: Database, rows: Sequence[StockRecord]) -> ImportOutcome:
-    return await import_stock(database, rows, on_error=OnRowError.SKIP_ROW, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    viewer = Viewer(role=Role.OPERATIONS, name="crossdock load", expires_at=now)
+
+    async def settle(connection: Connection, keys: Sequence[Key]) -> None:
+        await shortage.settle(connection, Networks(database), keys, viewer=viewer, now=now)
+
+    return await import_stock(database, rows, on_error=OnRowError.SKIP_ROW, on_shortage=settle, now=now)
 
 
 _POSTAL_CODES = Kind(
     record=PostalCodeRecord,
     required=("country", "postal_code", "latitude", "longitude"),
-    read=lambda said: _cells(said, PostalCodeRecord),
+    read=lambda said: read_cells(said, PostalCodeRecord),
     key=lambda row: (row.country, row.postal_code),
     write=_write_postal_codes,
 )
 _LOCATIONS = Kind(
     record=LocationRecord,
     required=("code",),
-    read=lambda said: _cells(said, LocationRecord),
+    read=lambda said: read_cells(said, LocationRecord),
     key=lambda row: row.code,
     write=_write_locations,
 )
@@ -385,14 +311,14 @@ _SERVICES = Kind(record=CarrierServiceChange, read=read_service, key=lambda row:
 _ITEMS = Kind(
     record=ItemRecord,
     required=("sku",),
-    read=lambda said: _cells(said, ItemRecord),
+    read=lambda said: read_cells(said, ItemRecord),
     key=lambda row: row.sku,
     write=_write_items,
 )
 _STOCK = Kind(
     record=StockRecord,
     required=("sku", "location_code", "on_hand"),
-    read=_level,
+    read=read_level,
     key=itemgetter(0, 1),
     write=_write_stock,
     parts_at_once=2,
