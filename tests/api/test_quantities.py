@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain import inventory
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House
 
@@ -291,18 +292,27 @@ async def test_what_the_till_sells_and_what_breaks_may_be_reserved(house: House,
     assert (old["status"], new["status"], new["lines"][0]["quantity"]) == ("REJECTED", "OFFERED", 3)
 
 
-async def test_counts_below_what_is_reserved_and_orders_never_lock_each_other_out(house: House) -> None:
-    for n in range(2):
-        await house.place(f"before {n}", [("mug", 1)], level="SAME_DAY")
-
-    async def counting(at: str) -> None:
-        for on_hand in (0, 4, 1, 4, 0, 4):
-            answer = await count(house, at, "mug", on_hand)
-            assert answer["__typename"] == "StockLevel", answer
-
-    async def ordering(client: int) -> None:
-        for n in range(8):
-            answer = await house.place(f"{client} {n}", [("mug", 1)])
-            assert answer["__typename"] in {"Order", "OutOfStockError"}, answer
-
-    await asyncio.gather(counting("SM"), counting("SN"), *(ordering(client) for client in range(4)))
+@pytest.mark.parametrize("held", ["the order", "another level"])
+async def test_a_count_that_reroutes_and_whoever_works_meanwhile_never_lock_each_other_out(
+    house: House, held: str
+) -> None:
+    database = house.gateway.database
+    async with database.reading() as connection:
+        found = await connection.fetch("SELECT code, id FROM location WHERE code IN ('SM', 'SN') ORDER BY id")
+    (other, other_id), (at, at_id) = found
+    await count(house, other, "mug", 0)
+    order = await house.place("order", [("mug", 2)], level="SAME_DAY")
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == [at]
+    await count(house, other, "mug", 4)
+    async with database.transaction() as connection:  # in the order of everybody: the order, then levels by location
+        if held == "the order":
+            await connection.execute("SELECT FROM customer_order FOR NO KEY UPDATE")
+        else:
+            await inventory.lock(connection, [("mug", other_id)])
+        counting = asyncio.create_task(count(house, at, "mug", 0))
+        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            await asyncio.sleep(0.01)
+        await connection.execute("SELECT FROM stock WHERE location_id = $1 FOR UPDATE NOWAIT", at_id)
+    answer = await counting
+    assert (answer["__typename"], answer["onHand"], answer["reserved"]) == ("StockLevel", 0, 0)
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == [at, other]
