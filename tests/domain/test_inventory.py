@@ -404,3 +404,52 @@ async def test_the_checker_finds_what_the_ledger_does_not_know(database: Databas
         "mug at A: 2 on hand, the ledger says 1.",
         "pen at B: 0 on hand, the ledger says 3.",
     ]
+
+
+TRANSFER = """WITH t AS (
+    INSERT INTO transfer (id, number, from_location_id, to_location_id, status, created_at, version)
+    VALUES (gen_random_uuid(), 'T1', $1, $2, '{}', now(), 1) RETURNING id
+) INSERT INTO transfer_line (transfer_id, sku, position, quantity) SELECT id, 'mug', 0, 2 FROM t"""
+RECEIPT = """INSERT INTO receipt (id, reference, location_id, sku, quantity, received, expected_at)
+    SELECT gen_random_uuid(), n::text, $1, 'mug', 5, n, now() FROM unnest(ARRAY[3, 7]) AS n"""
+ORDER = """WITH o AS (
+    INSERT INTO customer_order (id, number, status, channel, method, tags, placed_at, updated_at, customer_name,
+                                currency, shipping_price, total, version)
+    VALUES (gen_random_uuid(), 'CD1', 'ROUTED', 'web', 'DELIVERY', '{}', now(), now(), 'Ada', 'EUR', 0, 0, 1)
+    RETURNING id
+) INSERT INTO order_line (id, order_id, position, sku, quantity, unit_price, fulfilled, backordered)
+  SELECT gen_random_uuid(), id, 0, 'mug', 5, 100, 1, 2 FROM o"""
+LEVEL = "INSERT INTO stock (sku, location_id, on_hand, updated_at) VALUES ('{}', {}, 0, now())"
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE stock SET damaged = 2", "mug at A: 2 damaged, the ledger says 0."),
+        ("UPDATE stock SET incoming = 2", "mug at A: 2 incoming, receipts and transfers expect 0."),
+        (
+            TRANSFER.replace("'{}'", "'REQUESTED'"),
+            "mug at A: 0 reserved, open work, reservations and transfers hold 2.",
+        ),
+        (TRANSFER.replace("'{}'", "'IN_TRANSIT'"), "mug at B: 0 incoming, receipts and transfers expect 2."),
+        (RECEIPT, "mug at A: 0 incoming, receipts and transfers expect 2."),
+        (LEVEL.format("hat", "$1"), "hat at A: there is no such item."),
+        (
+            LEVEL.format("mug", "'00000000-0000-0000-0000-000000000000'"),
+            "mug at 00000000-0000-0000-0000-000000000000: there is no such location.",
+        ),
+        (
+            ORDER,
+            "mug of order CD1: 5 ordered, but 1 fulfilled, 0 cancelled, 2 backordered and 0 in open work.",
+        ),
+    ],
+)
+async def test_the_checker_names_each_thing_that_does_not_agree(
+    database: Database, places: dict[str, UUID], statement: str, found: str
+) -> None:
+    await stock(database, StockRecord(sku="mug", location_code="A", on_hand=1))
+    assert await findings(database) == []
+    ends = [places[code] for mark, code in (("$1", "A"), ("$2", "B")) if mark in statement]
+    async with database.transaction() as connection:
+        await connection.execute(statement, *ends)
+    assert await findings(database) == [found]
