@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gc
 import json
 import os
 import re
@@ -111,7 +112,11 @@ def run(
     talk = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     for path, kind in chosen:
         _examine(path, kind, talk)
-    return asyncio.run(_load(dsn, chosen, talk))
+    gc.disable()  # rows are freed as they are done with: looking for cycles among millions would double the time
+    try:
+        return asyncio.run(_load(dsn, chosen, talk))
+    finally:
+        gc.enable()
 
 
 async def _load(dsn: str, files: Sequence[tuple[Path, Kind]], talk: Console) -> int:
