@@ -20,7 +20,7 @@ from domain.transaction import Connection, Database
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 20_000
-LEVELS_AT_ONCE = 2_000
+LEVELS_AT_ONCE = 1_000
 """In one transaction: while it lasts, nothing that is committed after it began can be read from the feed."""
 LONGEST_URL = 2000
 
