@@ -27,8 +27,8 @@ from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
 from domain.network import Networks
-from domain.options import Promises
 from domain.placement import Batcher, Placement
+from domain.promises import Promises
 from domain.reservations import Terms
 from domain.timers import Handler
 from domain.transaction import Database, open_pool

@@ -28,12 +28,13 @@ import uvloop
 from app import embedded
 from app.database import migrate
 from domain import inventory
+from domain.cart import CartLine
 from domain.imports import OnRowError
 from domain.network import LocationRecord, Networks, import_locations
-from domain.options import CartLine, Promise, Promises
 from domain.placement import Batcher, NewOrder, Placement
 from domain.places import Address
 from domain.planning.problem import Parcel, Plan, Point, Share
+from domain.promises import Promise, Promises
 from domain.transaction import Connection, Database, connect, open_pool
 from domain.vocabulary import FulfillmentMethod, LocationKind, ServiceLevel
 

@@ -7,10 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from domain import inventory, routing
+from domain.cart import CartLine, cart_value
 from domain.errors import OptionExpired, OutOfStock
 from domain.network import Snapshot
-from domain.options import CartLine, Promise, cart_value
 from domain.planning.problem import Line, Missing, Plan, Problem
+from domain.promises import Promise
 from domain.transaction import Connection
 
 

@@ -17,9 +17,9 @@ from domain.idempotency import answered
 from domain.ids import new_id
 from domain.inventory import Movement
 from domain.network import Networks, Snapshot
-from domain.options import Promise, Promises
 from domain.planning.problem import Plan
 from domain.promised import kept, missing
+from domain.promises import Promise, Promises
 from domain.timers import clear_timer, set_timer
 from domain.transaction import Connection, Row
 from domain.vocabulary import MovementReason, ReservationStatus

@@ -13,8 +13,8 @@ from domain import assignments, inventory, orders, receipts, reservations, trans
 from domain.availability import Stock
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
-from domain.options import Promises
 from domain.placement import Placement
+from domain.promises import Promises
 from domain.reservations import Terms
 from domain.transaction import Connection, Database, Row
 from domain.viewer import Viewer

@@ -6,9 +6,10 @@ from decimal import Decimal
 import strawberry
 
 from domain import errors
+from domain.cart import CartLine
 from domain.money import check_currency, to_minor
 from domain.network import Snapshot
-from domain.options import CartLine, Option, Options, OptionsRequest
+from domain.options import Option, Options, OptionsRequest
 from domain.planning import problem
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
 from schema.context import Info

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import strawberry
 
 from domain import orders
+from domain.cart import CartLine
 from domain.money import check_currency, to_minor
-from domain.options import CartLine
 from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort, TimelineRow
 from domain.placement import NewOrder
 from domain.places import Address as AddressValue

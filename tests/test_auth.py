@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from app.auth import AUDIENCE, ISSUER, LONGEST_TTL, Unauthorized, bearer, issue, parse_ttl, verify
-from domain.options import Promises
+from domain.promises import Promises
 from domain.vocabulary import Role
 
 SECRET = "a secret for the tests, which is long enough"

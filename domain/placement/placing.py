@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from domain import inventory, orders, places, reservations, routing
+from domain.cart import cart_value
 from domain.errors import (
     DomainError,
     IdempotencyConflict,
@@ -18,13 +19,13 @@ from domain.errors import (
     ReservationExpired,
 )
 from domain.network import Networks, Snapshot
-from domain.options import Promise, Promises, cart_value
 from domain.orders import OrderRow
 from domain.placement.batcher import Batcher
 from domain.placement.rows import rows
 from domain.placement.wanted import NewOrder, Wanted, check, chosen, wished
 from domain.planning.problem import Line, Missing, Plan, Problem, Unavailable
 from domain.promised import kept
+from domain.promises import Promise, Promises
 from domain.transaction import Connection, Database
 from domain.vocabulary import UnavailabilityCode
 

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from domain import feed, orders, routing
+from domain.cart import cart_value
 from domain.ids import new_id
 from domain.network import Snapshot
-from domain.options import cart_value
 from domain.placement.batcher import Rows
 from domain.placement.wanted import Wanted
 from domain.planning.problem import Plan

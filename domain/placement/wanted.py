@@ -9,12 +9,13 @@ from uuid import UUID
 import orjson
 
 from domain import places
+from domain.cart import CartLine, merged
 from domain.errors import InvalidInput, OutOfStock
 from domain.network import Snapshot
-from domain.options import CartLine, Promise, merged
 from domain.places import Address
 from domain.planning.problem import Point
 from domain.promised import covered
+from domain.promises import Promise
 from domain.text import check_code, check_codes, check_optional_text, check_text
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
 

@@ -8,7 +8,8 @@ from domain.vocabulary import Role
 from tests.api.house import House
 
 COUNT = """mutation ($sku: String!, $location: ID!, $onHand: Int!) {
-    countStock(sku: $sku, locationId: $location, onHand: $onHand) { __typename ... on StockLevel { onHand available } } }"""
+    countStock(sku: $sku, locationId: $location, onHand: $onHand) {
+        __typename ... on StockLevel { onHand available } } }"""
 SELL = """mutation ($sku: String!, $location: ID!, $delta: Int!, $reason: MovementReason!) {
     adjustStock(sku: $sku, locationId: $location, delta: $delta, reason: $reason, idempotencyKey: "till") {
         __typename ... on StockLevel { onHand available } } }"""
