@@ -22,7 +22,7 @@ from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.workers import work
-from domain import backorders, idempotency, reservations
+from domain import backorders, idempotency, reservations, shortage
 from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
@@ -174,6 +174,7 @@ def _handlers(networks: Networks, remembered: timedelta) -> dict[str, Handler]:
     """Return who sees to the timers of each kind."""
     return {
         waiting.TIMER: backorders.handler(networks),
+        shortage.TIMER: shortage.handler(networks),
         idempotency.TIMER: idempotency.forgetting(remembered),
         reservations.TIMER: reservations.expire,
     }

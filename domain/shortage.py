@@ -1,13 +1,29 @@
 """Less on the shelf than orders hold: the work that was promised latest gives way, and is routed anew."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.assignments import Desk
+from domain.inventory.waiting import SEPARATOR
 from domain.network import Networks
+from domain.timers import Handler
 from domain.transaction import Connection
 from domain.viewer import Viewer
+from domain.vocabulary import Role
+
+TIMER = "shortage"
+SYSTEM = Viewer(role=Role.ADMIN, name="Crossdock", expires_at=datetime.max.replace(tzinfo=UTC))
+
+
+def handler(networks: Networks) -> Handler:
+    """Return what sees to the timers that placing from a reservation sets where it held more than is on hand."""
+
+    async def handle(connection: Connection, key: str, now: datetime) -> None:
+        sku, location_id, *_ = key.split(SEPARATOR)
+        await settle(connection, networks, [(sku, UUID(location_id))], viewer=SYSTEM, now=now)
+
+    return handle
 
 
 async def settle(

@@ -1,5 +1,6 @@
 """A count that finds less than orders hold: the latest promise gives way, in the same transaction."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -68,3 +69,19 @@ async def test_what_is_picked_stays_with_its_order(house: House) -> None:
     for step in ("packAssignment", "handOverAssignment"):
         await house.do(step, work["id"], "SM")
     assert (await house.levels("pen"))["SM"] == (0, 0, 0)
+
+
+async def test_an_order_from_a_reservation_of_what_is_gone_is_routed_anew(house: House) -> None:
+    option = (await house.options(("pen", 4), methods=["DELIVERY"], levels=["SAME_DAY"]))["options"][0]
+    reserve = """mutation ($token: String!) { reserveCart(optionToken: $token, idempotencyKey: "cart") {
+        ... on Reservation { id } } }"""
+    reservation = await house.ask(Role.STOREFRONT, reserve, token=option["token"])
+    await house.ask(Role.STORE, COUNT, "SM", sku="pen", location=house.ids["SM"], onHand=1)
+    order = await house.place("order", [("pen", 4)], reservationId=reservation["id"], method="DELIVERY")
+    async with asyncio.timeout(10):
+        while len(await house.work(order["id"])) < 2:
+            await asyncio.sleep(0.05)
+    shortened, anew = await house.work(order["id"])
+    assert (shortened["location"]["code"], shortened["lines"][0]["short"]) == ("SM", 3)
+    assert (anew["location"]["code"], anew["lines"][0]["quantity"]) == ("SN", 3)
+    assert (await house.levels("pen"))["SM"] == (1, 1, 0)

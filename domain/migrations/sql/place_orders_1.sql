@@ -186,6 +186,14 @@ BEGIN
       FROM changed c, feed_epoch e
      ORDER BY c.sku COLLATE "C", c.location_id;
 
+    -- A count may have found less than the reservation held: now that it is work, the latest promise gives way.
+    INSERT INTO timer (kind, key, due_at)
+    SELECT DISTINCT 'shortage', concat_ws(chr(31), w.sku, w.location_id, pg_current_xact_id()), at
+      FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid)
+      JOIN stock s ON s.sku = w.sku AND s.location_id = w.location_id AND s.reserved > s.on_hand
+     WHERE w.order_id = ANY (placed) AND w.order_id = ANY (holders)
+    ON CONFLICT (kind, key) DO NOTHING;
+
     RETURN QUERY
     SELECT k.order_id,
            CASE WHEN k.order_id = ANY (placed) THEN 'PLACED'
