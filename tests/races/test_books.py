@@ -40,10 +40,18 @@ class Books(RuleBasedStateMachine):
 
     @rule(together=st.lists(acts, min_size=2, max_size=4))
     def do_at_once(self, together: Sequence[Act]) -> None:
+        self._act_at_once(together)
+
+    def _act_at_once(self, together: Sequence[Act]) -> None:
         async def at_once() -> None:
             await asyncio.gather(*(self.trade.act(*act) for act in together))
 
         self.runner.run(at_once())
+
+    @rule(seeds=st.lists(st.integers(0, 10_000), min_size=5, max_size=8))
+    def rush(self, seeds: Sequence[int]) -> None:
+        """Let many order at once what is there for few."""
+        self._act_at_once([("order", seed) for seed in seeds])
 
     @rule(together=st.lists(acts, min_size=1, max_size=3), milliseconds=st.integers(0, 12))
     def give_up(self, together: Sequence[Act], milliseconds: int) -> None:
