@@ -17,7 +17,7 @@ from domain.network import LocationRow, Snapshot
 from domain.orders import OrderRow
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
-from domain.planning.problem import Line, Parcel, Plan, Problem, Share, Unavailable
+from domain.planning.problem import Line, Parcel, Plan, Problem, Unavailable
 from domain.transaction import Connection
 from domain.vocabulary import (
     AssignmentStatus,
@@ -54,7 +54,6 @@ class Work:
 
     assignments: list[dict[str, Any]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
-    wants: list[dict[str, Any]] = field(default_factory=list)
     facts: list[feed.Fact] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     location_ids: list[UUID] = field(default_factory=list)
@@ -78,10 +77,11 @@ def offers(
                 "position": position,
                 "sku": share.sku,
                 "quantity": share.quantity,
+                "location_id": location_id,
+                "channel": offered.channel,
             }
             for position, share in enumerate(parcel.shares)
         ]
-        work.wants += [_want(share, location_id, offered) for share in parcel.shares]
         work.facts.append(
             feed.Fact(
                 kind=UpdateKind.ASSIGNMENT_OFFERED,
@@ -105,16 +105,6 @@ def _entry(location: LocationRow, offered: Offered, now: datetime) -> dict[str, 
         "message": f"Offered to {location.name}.",
         "actor": None,
         "location_id": location.id,
-    }
-
-
-def _want(share: Share, location_id: UUID, offered: Offered) -> dict[str, Any]:
-    return {
-        "order_id": offered.order_id,
-        "channel": offered.channel,
-        "sku": share.sku,
-        "location_id": location_id,
-        "quantity": share.quantity,
     }
 
 
@@ -175,13 +165,13 @@ async def reroute(
 def _reservations(work: Work) -> list[Movement]:
     return [
         Movement(
-            sku=want["sku"],
-            location_id=want["location_id"],
+            sku=line["sku"],
+            location_id=line["location_id"],
             reason=MovementReason.RESERVED,
-            reserved_delta=want["quantity"],
-            order_id=want["order_id"],
+            reserved_delta=line["quantity"],
+            order_id=line["order_id"],
         )
-        for want in work.wants
+        for line in work.lines
     ]
 
 
@@ -199,7 +189,7 @@ async def _offer(connection: Connection, order: OrderRow, work: Work, *, now: da
 async def _say_what_is_left(
     connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, now: datetime
 ) -> None:
-    routed = {want["sku"]: want["quantity"] for want in work.wants}
+    routed = {line["sku"]: line["quantity"] for line in work.lines}
     left = [f"{n - routed.get(sku, 0)} x {sku}" for sku, n in quantities.items() if n > routed.get(sku, 0)]
     if left:
         message = f"No other location can supply {', '.join(left)}."

@@ -90,9 +90,9 @@ class Batcher:
 
     async def _commit_batch(self, batch: Sequence[_Waiting]) -> None:
         together: dict[str, list[dict[str, Any]]] = {name: [] for name in batch[0].rows.tables}
-        for rank, waiting in enumerate(batch):
+        for waiting in batch:
             for name, rows in waiting.rows.tables.items():
-                together[name] += [{**row, "rank": rank} for row in rows] if name == "wants" else rows
+                together[name] += rows
         async with self.database.transaction() as connection:
             answers: list[asyncpg.Record] = await connection.fetch(
                 "SELECT order_id, verdict, short FROM place_orders($1, $2, $3)",

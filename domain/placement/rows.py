@@ -47,7 +47,6 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
         "lines": lines,
         "assignments": work.assignments,
         "assignmentLines": work.lines,
-        "wants": work.wants,
         "entries": [*(orders.entry(told, step, actor=actor, now=now) for step in steps), *work.entries],
         "facts": [feed.as_row(fact) for fact in facts],
     }

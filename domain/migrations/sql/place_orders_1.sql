@@ -1,12 +1,12 @@
 -- Places a batch of planned orders: each whole, with its reservation, ledger and feed rows, or not at all.
 --
 -- Locks are taken in one order by everybody: idempotency keys sorted, stock rows sorted, order numbers sorted. Where
--- the wants of a level do not fit, first come is first served, in the order of `rank`. The verdict of each order is
+-- not everybody can have of a level what they want, first come is first served, in the order of the batch. The verdict of each order is
 -- PLACED; REPLAYED (its key was used before: read `idempotency`); OUT_OF_STOCK, with the pairs that ran out; or
 -- NUMBER_TAKEN; or RESERVATION_EXPIRED. An order from a reservation takes over what that holds, and exactly once. A level
 -- at a location that takes no work counts as empty, and a channel does not get what is held back from it.
 CREATE FUNCTION place_orders(
-    batch jsonb, -- {keys, reservations, orders, lines, assignments, assignmentLines, wants, entries, facts}: lists of rows
+    batch jsonb, -- {keys, reservations, orders, lines, assignments, assignmentLines, entries, facts}: lists of rows
     at timestamptz,
     remembered interval
 ) RETURNS TABLE (order_id uuid, verdict text, short jsonb) LANGUAGE plpgsql AS $$
@@ -61,7 +61,7 @@ BEGIN
     -- Locks the levels; what is left of those on which not everybody can be served, null where everybody can.
     WITH wanted AS (
         SELECT w.sku, w.location_id, sum(w.quantity) + max(held_back(w.channel, w.sku, w.location_id)) AS quantity
-          FROM jsonb_to_recordset(batch -> 'wants')
+          FROM jsonb_to_recordset(batch -> 'assignmentLines')
                AS w(order_id uuid, channel text, sku text, location_id uuid, quantity int)
          WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders) AND w.order_id <> ALL (failed)
          GROUP BY w.sku, w.location_id
@@ -84,12 +84,13 @@ BEGIN
             SELECT w.order_id, jsonb_agg(jsonb_build_object('pair', w.sku || ' ' || w.location_id, 'sku', w.sku,
                        'location_id', w.location_id, 'quantity', w.quantity,
                        'kept', held_back(w.channel, w.sku, w.location_id))) AS wants
-              FROM jsonb_to_recordset(batch -> 'wants')
-                   AS w(order_id uuid, rank int, channel text, sku text, location_id uuid, quantity int)
+              FROM ROWS FROM (jsonb_to_recordset(batch -> 'assignmentLines')
+                   AS (order_id uuid, channel text, sku text, location_id uuid, quantity int)) WITH ORDINALITY
+                   AS w(order_id, channel, sku, location_id, quantity, n)
              WHERE w.order_id = ANY (fresh) AND w.order_id <> ALL (holders) AND w.order_id <> ALL (failed)
                AND remaining ? (w.sku || ' ' || w.location_id)
-             GROUP BY w.order_id, w.rank
-             ORDER BY w.rank
+             GROUP BY w.order_id
+             ORDER BY min(w.n)
         LOOP
             SELECT jsonb_agg(jsonb_build_array(w.sku, w.location_id)) INTO lacking
               FROM jsonb_to_recordset(one.wants) AS w(pair text, sku text, location_id uuid, quantity int, kept int)
@@ -105,14 +106,17 @@ BEGIN
     END IF;
 
     WITH made AS (
-        INSERT INTO customer_order
-        SELECT made.*
-          FROM jsonb_populate_recordset(NULL::customer_order, (
-                   SELECT jsonb_agg(o.one || jsonb_build_object(
-                              'number', coalesce(o.one ->> 'number', 'CD' || nextval('order_number')))
-                              ORDER BY o.one ->> 'number' COLLATE "C")
-                     FROM jsonb_array_elements(batch -> 'orders') AS o(one)
-                    WHERE (o.one ->> 'id')::uuid = ANY (fresh) AND (o.one ->> 'id')::uuid <> ALL (failed))) AS made
+        INSERT INTO customer_order (
+            id, number, status, channel, method, level, tags, placed_at, updated_at, promised_earliest, promised_latest,
+            customer_name, customer_email, customer_phone, ship_to, pickup_location_id, pickup_code, currency,
+            shipping_price, total, version, allow_backorder)
+        SELECT o.id, coalesce(o.number, 'CD' || nextval('order_number')), o.status, o.channel, o.method, o.level, o.tags,
+               o.placed_at, o.updated_at, o.promised_earliest, o.promised_latest, o.customer_name, o.customer_email,
+               o.customer_phone, o.ship_to, o.pickup_location_id, o.pickup_code, o.currency, o.shipping_price, o.total,
+               o.version, o.allow_backorder
+          FROM jsonb_populate_recordset(NULL::customer_order, batch -> 'orders') AS o
+         WHERE o.id = ANY (fresh) AND o.id <> ALL (failed)
+         ORDER BY o.number COLLATE "C"
         ON CONFLICT (number) DO NOTHING
         RETURNING id
     )
@@ -153,9 +157,11 @@ BEGIN
       FROM reservation r JOIN reservation_line l ON l.reservation_id = r.id
      WHERE r.order_id = ANY (holders) AND r.order_id = ANY (placed);
 
-    INSERT INTO stock_movement (sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at)
-    SELECT w.sku, w.location_id, 'RESERVED', 0, w.quantity, w.order_id, at
-      FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid, quantity int)
+    -- An entry has the id of the line that it reserves for: ids that grow with time fill an index page by page.
+    INSERT INTO stock_movement (id, sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at)
+    SELECT w.id, w.sku, w.location_id, 'RESERVED', 0, w.quantity, w.order_id, at
+      FROM jsonb_to_recordset(batch -> 'assignmentLines')
+           AS w(id uuid, order_id uuid, sku text, location_id uuid, quantity int)
      WHERE w.order_id = ANY (placed);
 
     INSERT INTO feed (epoch, kind, keys, payload, at)
@@ -170,7 +176,7 @@ BEGIN
         UPDATE stock s
            SET reserved = s.reserved + w.quantity, version = s.version + 1, updated_at = at
           FROM (SELECT w.sku, w.location_id, sum(w.quantity) AS quantity
-                  FROM jsonb_to_recordset(batch -> 'wants')
+                  FROM jsonb_to_recordset(batch -> 'assignmentLines')
                        AS w(order_id uuid, sku text, location_id uuid, quantity int)
                  WHERE w.order_id = ANY (placed) AND w.order_id <> ALL (holders)
                  GROUP BY w.sku, w.location_id) w
@@ -189,7 +195,7 @@ BEGIN
     -- A count may have found less than the reservation held: now that it is work, the latest promise gives way.
     INSERT INTO timer (kind, key, due_at)
     SELECT DISTINCT 'shortage', concat_ws(chr(31), w.sku, w.location_id, pg_current_xact_id()), at
-      FROM jsonb_to_recordset(batch -> 'wants') AS w(order_id uuid, sku text, location_id uuid)
+      FROM jsonb_to_recordset(batch -> 'assignmentLines') AS w(order_id uuid, sku text, location_id uuid)
       JOIN stock s ON s.sku = w.sku AND s.location_id = w.location_id AND s.reserved > s.on_hand
      WHERE w.order_id = ANY (placed) AND w.order_id = ANY (holders)
     ON CONFLICT (kind, key) DO NOTHING;
