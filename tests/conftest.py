@@ -15,6 +15,7 @@ from app import embedded
 from app.database import migrate
 
 TEMPLATE = "template_crossdock"
+FURNISHED = "furnished_crossdock"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ENOUGH_BYTES = 2 * 1024**3
 
@@ -85,6 +86,26 @@ def shared_dsn(postgres: str, administer: Administer, template: str) -> Iterator
 def empty_dsn(postgres: str, administer: Administer) -> Iterator[str]:
     """The DSN of a database without any table."""
     yield from _fresh(postgres, administer, "TEMPLATE template0")
+
+
+@pytest.fixture(scope="session")
+def furnished(postgres: str, administer: Administer, template: str) -> str:
+    """The name of a database that holds the small network of the API's tests, and that nobody is connected to."""
+    from tests.api.house import furnish, opened
+
+    async def make() -> None:
+        async with opened(_database(postgres, FURNISHED)) as house:
+            await furnish(house)
+
+    administer(f"CREATE DATABASE {FURNISHED} TEMPLATE {template} STRATEGY file_copy")
+    asyncio.run(make())
+    return FURNISHED
+
+
+@pytest.fixture
+def furnished_dsn(postgres: str, administer: Administer, furnished: str) -> Iterator[str]:
+    """The DSN of a database of the test's own that holds the small network."""
+    yield from _fresh(postgres, administer, f"TEMPLATE {furnished} STRATEGY file_copy")
 
 
 def _fresh(postgres: str, administer: Administer, how: str) -> Iterator[str]:

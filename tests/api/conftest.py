@@ -6,14 +6,14 @@ import pytest
 import pytest_asyncio
 
 from domain import inventory
-from tests.api.house import House, furnish, opened
+from tests.api.house import House, furnish, know, opened
 
 
 @pytest.fixture
-async def house(dsn: str) -> AsyncIterator[House]:
+async def house(furnished_dsn: str) -> AsyncIterator[House]:
     """A gateway with a small network. However a test goes, in the end the books have to agree."""
-    async with opened(dsn) as house:
-        await furnish(house)
+    async with opened(furnished_dsn) as house:
+        await know(house)
         yield house
         async with house.gateway.database.reading() as connection:
             assert await inventory.check(connection) == []

@@ -196,5 +196,10 @@ async def furnish(house: House) -> None:
         query = f"mutation ($rows: [{kind}!]!) {{ {name}(rows: $rows) {{ created failed {{ row message path }} }} }}"
         result = await house.ask(Role.ADMIN, query, rows=what)
         assert result == {"created": len(what), "failed": []}, result
+    await know(house)
+
+
+async def know(house: House) -> None:
+    """Learn the ids of the locations."""
     edges = (await house.ask(Role.ADMIN, "{ locations { edges { node { id code } } } }"))["edges"]
     house.ids = {edge["node"]["code"]: edge["node"]["id"] for edge in edges}

@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -115,17 +116,18 @@ async def test_stock_that_expires_is_reserved_again_by_those_who_wait_for_it(hou
     token = (await option(houses[0], ("lamp", 1), ("mug", 1)))["token"]
 
     async def wait(n: int, house: House) -> dict[str, Any]:
+        made, attempts = {"__typename": ""}, count()
         async with asyncio.timeout(20):
-            while True:
+            while made["__typename"] != "Reservation":  # a gateway may show for a moment what another has reserved
                 found = await house.options(("rug", 1), methods=["DELIVERY"], levels=["STANDARD"])
                 if found["options"]:
-                    return await reserve(house, found["options"][0]["token"], f"patient {n}")
-                await asyncio.sleep(0.01)
+                    key = f"patient {n} {next(attempts)}"
+                    made = await reserve(house, found["options"][0]["token"], key)
+        return made
 
     others = [reserve(house, token, f"other {n}") for n, house in enumerate(houses)]
     made, _ = await asyncio.gather(asyncio.gather(*(wait(n, houses[n]) for n in range(3))), asyncio.gather(*others))
-    assert set(kinds(made)) <= {"Reservation", "OutOfStockError"}
-    assert kinds(made)["Reservation"] >= 1
+    assert kinds(made) == {"Reservation": 3}
     await swept(houses[0])
     assert (await statuses(houses[0]))["EXPIRED"] == 3
 
