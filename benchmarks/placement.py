@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -225,8 +225,11 @@ class Shop:
 
     def postgres_cpu(self) -> float:
         """Return the CPU seconds that the server has used so far, those of its ended children too."""
-        ours = [sum(self.postmaster.cpu_times()[:4]), *(sum(p.cpu_times()[:2]) for p in self.postmaster.children())]
-        return float(sum(ours))
+        total = 0.0
+        for process in self.postmaster.children():
+            with suppress(psutil.NoSuchProcess):  # its seconds are the postmaster's now
+                total += sum(process.cpu_times()[:2])
+        return total + float(sum(self.postmaster.cpu_times()[:4]))
 
     async def cost_within_call(self, chosen: Sequence[Basket], flush: float) -> float:
         """Return for how many seconds an order keeps a call busy, beside the flush, where all clients order at once."""
@@ -349,6 +352,7 @@ async def measure(dsn: str, beside: str, *, seconds: float, skus: int, places: i
         figures.cost = await shop.cost_within_call(hot, figures.flush)
         for _ in range(ROUNDS):
             figures.pgbench.append(await asyncio.to_thread(pgbench_rate, beside, seconds))
+            await asyncio.sleep(1)  # its connections end
             figures.uniform.append(await shop.run(uniform, random, seconds=seconds))
             figures.hot.append(await shop.run(hot, random, seconds=seconds))
     return figures
