@@ -11,10 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from domain.orders import OrderRow
-from domain.orders import orders as read_orders
 from domain.transaction import Database
 
 LARGEST_BATCH = 64
@@ -37,6 +34,14 @@ class Rows:
     key: str
     at: datetime
     tables: dict[str, list[dict[str, Any]]]
+
+
+class _AnswerRow(OrderRow):
+    """What became of an order, and the order where it was placed."""
+
+    order_id: UUID
+    verdict: str
+    short: list[tuple[str, str]] | None
 
 
 @dataclass(slots=True)
@@ -94,19 +99,18 @@ class Batcher:
             for name, rows in waiting.rows.tables.items():
                 together[name] += rows
         async with self.database.transaction() as connection:
-            answers: list[asyncpg.Record] = await connection.fetch(
-                "SELECT order_id, verdict, short FROM place_orders($1, $2, $3)",
+            answers: list[_AnswerRow] = await connection.fetch(
+                "SELECT order_id, verdict, short, (made).* FROM place_orders($1, $2, $3)",
                 together,
                 batch[-1].rows.at,
                 self.remembered,
+                record_class=_AnswerRow,
             )
-            placed = [answer["order_id"] for answer in answers if answer["verdict"] == "PLACED"]
-            orders = {row.id: row for row in await read_orders(connection, placed)}
         verdicts = {
-            answer["order_id"]: Verdict(
-                name=answer["verdict"],
-                order=orders.get(answer["order_id"]),
-                short=tuple((sku, UUID(place)) for sku, place in answer["short"] or ()),
+            answer.order_id: Verdict(
+                name=answer.verdict,
+                order=answer if answer.verdict == "PLACED" else None,
+                short=tuple((sku, UUID(place)) for sku, place in answer.short or ()),
             )
             for answer in answers
         }

@@ -9,13 +9,14 @@ CREATE FUNCTION place_orders(
     batch jsonb, -- {keys, reservations, orders, lines, assignments, assignmentLines, entries, facts}: lists of rows
     at timestamptz,
     remembered interval
-) RETURNS TABLE (order_id uuid, verdict text, short jsonb) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id uuid, verdict text, short jsonb, made customer_order) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     entered uuid[];
     fresh uuid[];
     holders uuid[]; -- whose reservation holds what they want
     placed uuid[];
+    orders customer_order[];
     failed uuid[] := '{}';
     remaining jsonb;
     one record;
@@ -55,7 +56,7 @@ BEGIN
          WHERE c.order_id = ANY (fresh) AND c.order_id <> ALL (holders)
     LOOP
         failed := failed || one.order_id;
-        RETURN QUERY SELECT one.order_id, 'RESERVATION_EXPIRED', NULL::jsonb;
+        RETURN QUERY SELECT one.order_id, 'RESERVATION_EXPIRED', NULL::jsonb, NULL::customer_order;
     END LOOP;
 
     -- Locks the levels; what is left of those on which not everybody can be served, null where everybody can.
@@ -100,7 +101,7 @@ BEGIN
                   FROM jsonb_to_recordset(one.wants) AS w(pair text, quantity int);
             ELSE
                 failed := failed || one.order_id;
-                RETURN QUERY SELECT one.order_id, 'OUT_OF_STOCK', lacking;
+                RETURN QUERY SELECT one.order_id, 'OUT_OF_STOCK', lacking, NULL::customer_order;
             END IF;
         END LOOP;
     END IF;
@@ -118,9 +119,9 @@ BEGIN
          WHERE o.id = ANY (fresh) AND o.id <> ALL (failed)
          ORDER BY o.number COLLATE "C"
         ON CONFLICT (number) DO NOTHING
-        RETURNING id
+        RETURNING customer_order
     )
-    SELECT coalesce(array_agg(made.id), '{}') INTO placed FROM made;
+    SELECT coalesce(array_agg((m.customer_order).id), '{}'), array_agg(m.customer_order) INTO placed, orders FROM made m;
 
     DELETE FROM idempotency
      WHERE scope = 'placeOrder'
@@ -205,8 +206,9 @@ BEGIN
            CASE WHEN k.order_id = ANY (placed) THEN 'PLACED'
                 WHEN k.order_id = ANY (entered) THEN 'NUMBER_TAKEN'
                 ELSE 'REPLAYED' END,
-           NULL::jsonb
-      FROM jsonb_to_recordset(batch -> 'keys') AS k(order_id uuid)
+           NULL::jsonb,
+           o
+      FROM jsonb_to_recordset(batch -> 'keys') AS k(order_id uuid) LEFT JOIN unnest(orders) AS o ON o.id = k.order_id
      WHERE k.order_id <> ALL (failed);
 END
 $$;
