@@ -9,7 +9,9 @@ CREATE FUNCTION place_orders(
     batch jsonb, -- {keys, reservations, orders, lines, assignments, assignmentLines, entries, facts}: lists of rows
     at timestamptz,
     remembered interval
-) RETURNS TABLE (order_id uuid, verdict text, short jsonb, made customer_order) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id uuid, verdict text, short jsonb, made customer_order) LANGUAGE plpgsql
+-- A connection keeps its plans, also those that it made when tables were small: none may be to read a whole table.
+SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     entered uuid[];
@@ -125,8 +127,8 @@ BEGIN
 
     DELETE FROM idempotency
      WHERE scope = 'placeOrder'
-       AND key IN (SELECT k.key FROM jsonb_to_recordset(batch -> 'keys') AS k(key text, order_id uuid)
-                    WHERE k.order_id = ANY (entered) AND k.order_id <> ALL (placed));
+       AND key = ANY (ARRAY(SELECT k.key FROM jsonb_to_recordset(batch -> 'keys') AS k(key text, order_id uuid)
+                             WHERE k.order_id = ANY (entered) AND k.order_id <> ALL (placed)));
 
     UPDATE reservation r SET status = 'OPEN', order_id = NULL
      WHERE r.order_id = ANY (holders) AND r.order_id <> ALL (placed);
