@@ -221,9 +221,10 @@ class _Cluster:
 
     def lives(self, pid: int) -> bool:
         """Tell whether the process is there, reaping it where it was a child of ours."""
+        alive = _alive(pid)
         if self.process is not None:
             self.process.poll()
-        return _alive(pid)
+        return alive
 
     def pid_lines(self) -> list[str]:
         """Return the lines of postmaster.pid: pid, folder, start, port, sockets, address, shared memory, status."""
