@@ -149,6 +149,55 @@ class RejectReason(StrEnum):
     OTHER = "OTHER"
 
 
+class RoutingTrigger(StrEnum):
+    """Why an order was routed."""
+
+    PLACED = "PLACED"
+    RELEASED = "RELEASED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    SHORT_PICK = "SHORT_PICK"
+    NOT_FOUND_IN_COUNT = "NOT_FOUND_IN_COUNT"
+    LOCATION_CLOSED = "LOCATION_CLOSED"
+    ORDER_CHANGED = "ORDER_CHANGED"
+    STOCK_ARRIVED = "STOCK_ARRIVED"
+    MANUAL = "MANUAL"
+
+
+class FenceKind(StrEnum):
+    """What may keep a location out of a plan."""
+
+    STOCK = "STOCK"
+    STATUS = "STATUS"
+    SERVICE = "SERVICE"
+    COUNTRY = "COUNTRY"
+    DISTANCE = "DISTANCE"
+    TAGS = "TAGS"
+    CARRIER_CUTOFF = "CARRIER_CUTOFF"
+    OPENING_HOURS = "OPENING_HOURS"
+    CAPACITY = "CAPACITY"
+    MAX_PARCELS = "MAX_PARCELS"
+    PRESELECTED = "PRESELECTED"
+    BLOCKED = "BLOCKED"
+    PROMISE = "PROMISE"
+
+
+class RatingKind(StrEnum):
+    """What a parcel from a location is charged for."""
+
+    SHIPPING = "SHIPPING"
+    HANDLING = "HANDLING"
+    DISTANCE = "DISTANCE"
+    LATENESS = "LATENESS"
+    SPLIT = "SPLIT"
+    CO2 = "CO2"
+    LOAD = "LOAD"
+    STOCK_BALANCE = "STOCK_BALANCE"
+    MARKDOWN = "MARKDOWN"
+    REJECTION = "REJECTION"
+    PREFERENCE = "PREFERENCE"
+
+
 class UpdateKind(StrEnum):
     """What happened, as a line of the feed."""
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.planning.policy import DEFAULT, Policy
 from domain.vocabulary import (
     FulfillmentMethod,
     LocationKind,
@@ -16,6 +17,9 @@ from domain.vocabulary import (
     ServiceLevel,
     UnavailabilityCode,
 )
+
+UNLIMITED = 2**40
+"""More than any weight, quantity or number of orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,15 @@ class Opening:
     weekday: int
     opens: int
     closes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCapacity:
+    """What a location can do on a weekday (1 is Monday); None is no limit."""
+
+    weekday: int
+    orders: int | None = None
+    units: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +100,7 @@ class Site:
     """A location as the planner sees it.
 
     `openings` is empty where it never opens; `service_codes` is None where every fitting carrier service may be used.
+    `public_holidays` names a country (`DE`) or a region of it (`DE-BE`) whose public holidays it keeps.
     """
 
     code: str
@@ -101,6 +115,8 @@ class Site:
     handling: timedelta = timedelta(0)
     tags: frozenset[str] = frozenset()
     service_codes: frozenset[str] | None = None
+    public_holidays: str | None = None
+    capacity: tuple[DayCapacity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +145,24 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A wanted quantity of one item; `grams` is the weight of one unit."""
+    """A wanted quantity of one item; `grams` is the weight of one unit, `tags` are the item's."""
 
     sku: str
     quantity: int
     grams: int = 0
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What the sites of a network have taken on already: `orders[site, day]` and `units[site, day]`, int64.
+
+    Day 0 is `first`, and the days are the sites' own; what lies outside is nothing. Make it with `capacity.committed`.
+    """
+
+    first: date
+    orders: NDArray[np.int64]
+    units: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +174,11 @@ class Problem:
     None for pickup without a shopper's position. `pickup_codes`, where given, are the only sites asked for pickup;
     `levels` the delivery levels asked for. `cart_value` is in minor units of `currency`, None where unknown.
     `promised_latest`, where given, is a moment no parcel may pass.
+
+    `policy` decides, over the order's `tags`. What its fences and ratings look at, None where nothing is known of it:
+    `committed` is the work the sites have already; `acceptance[site]` the share of offers that each accepts, from 0
+    to 1; `idle_days[site, line]` for how long no unit of the item has left the site. Sites in `opened_codes` send a
+    parcel of this order anyway, and are charged nothing to open one.
     """
 
     network: Network
@@ -161,6 +195,12 @@ class Problem:
     pickup_limit: int = 5
     cart_value: int | None = None
     promised_latest: datetime | None = None
+    policy: Policy = DEFAULT
+    tags: frozenset[str] = frozenset()
+    committed: Committed | None = None
+    acceptance: NDArray[np.float64] | None = None
+    idle_days: NDArray[np.int64] | None = None
+    opened_codes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
