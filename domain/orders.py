@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from domain import feed
@@ -186,8 +187,7 @@ def may_read(row: TimelineRow, viewer: Viewer) -> bool:
     return row.location_id is None or viewer.works_at(row.location_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(NamedTuple):
     """The order that something is told of, and where its work lies or lay."""
 
     order_id: UUID
@@ -195,8 +195,7 @@ class Told:
     location_ids: Sequence[UUID]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """Something that happened to an order, with the status it brought and a sentence for people.
 
     `location_id` is set where the sentence concerns one location's work, and no other store may read it.
@@ -208,16 +207,20 @@ class Step:
     location_id: UUID | None = None
 
 
-def entry(told: Told, step: Step, *, actor: str | None, now: datetime) -> dict[str, object]:
+class Entry(NamedTuple):
+    """A row of the timeline, as it is written."""
+
+    order_id: UUID
+    at: datetime
+    kind: UpdateKind
+    message: str
+    actor: str | None
+    location_id: UUID | None
+
+
+def entry(told: Told, step: Step, *, actor: str | None, now: datetime) -> Entry:
     """Return a step as a row of the timeline."""
-    return {
-        "order_id": told.order_id,
-        "at": now,
-        "kind": step.kind,
-        "message": step.message,
-        "actor": actor,
-        "location_id": step.location_id,
-    }
+    return Entry(told.order_id, now, step.kind, step.message, actor, step.location_id)
 
 
 def fact(told: Told, step: Step, *, now: datetime) -> feed.Fact:
@@ -232,16 +235,13 @@ def fact(told: Told, step: Step, *, now: datetime) -> feed.Fact:
     )
 
 
-async def note(connection: Connection, entries: Sequence[dict[str, object]]) -> None:
+async def note(connection: Connection, entries: Sequence[Entry]) -> None:
     """Write entries to the timeline."""
     await connection.execute(
         """
         INSERT INTO timeline (order_id, at, kind, message, actor, location_id)
         SELECT e.order_id, e.at, e.kind, e.message, e.actor, e.location_id
-          FROM ROWS FROM (jsonb_to_recordset($1::jsonb)
-               AS (order_id uuid, at timestamptz, kind text, message text, actor text, location_id uuid))
-               WITH ORDINALITY AS e(order_id, at, kind, message, actor, location_id, n)
-         ORDER BY e.n
+          FROM unnest($1::new_timeline[]) WITH ORDINALITY e ORDER BY e.ordinality
         """,
         entries,
     )

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -34,7 +35,7 @@ class Promise:
     """Planned as of another moment than the present: it holds only if planning now gives the same."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Promises:
     """Signs promises (JSON with its HMAC-SHA256) and reads them back.
 
@@ -45,7 +46,7 @@ class Promises:
     secret: bytes
     ttl: timedelta = timedelta(minutes=15)
 
-    @property
+    @cached_property
     def _key(self) -> bytes:
         return hmac.digest(self.secret, b"crossdock option token", hashlib.sha256)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from domain import feed, inventory, orders
 from domain.errors import OutOfStock
-from domain.ids import new_id
+from domain.ids import new_ids
 from domain.inventory import Movement
-from domain.network import LocationRow, Snapshot
+from domain.network import Snapshot
 from domain.orders import OrderRow
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
@@ -48,14 +48,42 @@ class Offered:
     offers_before: int = 0
 
 
+class NewAssignment(NamedTuple):
+    """A row of assignment, as it is offered; `suffix` follows the order's number."""
+
+    id: UUID
+    suffix: int
+    order_id: UUID
+    location_id: UUID
+    method: FulfillmentMethod
+    carrier_service_code: str | None
+    offered_at: datetime
+    due_at: datetime
+    arrives_latest: datetime
+
+
+class NewLine(NamedTuple):
+    """A row of assignment_line, as it is offered, with what its stock is looked up by."""
+
+    id: UUID
+    order_id: UUID
+    assignment_id: UUID
+    order_line_id: UUID
+    position: int
+    sku: str
+    quantity: int
+    location_id: UUID
+    channel: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Work:
     """The rows that offering parcels to their locations writes."""
 
-    assignments: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    assignments: list[NewAssignment] = field(default_factory=list)
+    lines: list[NewLine] = field(default_factory=list)
     facts: list[feed.Fact] = field(default_factory=list)
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[orders.Entry] = field(default_factory=list)
     location_ids: list[UUID] = field(default_factory=list)
 
 
@@ -65,64 +93,55 @@ def offers(
     """Return the work that parcels make. `line_ids` holds the order line of each SKU."""
     work = Work()
     for suffix, parcel in enumerate(parcels, offered.offers_before + 1):
-        assignment_id, location_id = new_id(now), snapshot.id_by_code[parcel.location_code]
-        work.location_ids.append(location_id)
-        work.assignments.append(_assignment(assignment_id, suffix, location_id, parcel, offered, now))
-        work.lines += [
-            {
-                "id": new_id(now),
-                "order_id": offered.order_id,
-                "assignment_id": assignment_id,
-                "order_line_id": line_ids[share.sku],
-                "position": position,
-                "sku": share.sku,
-                "quantity": share.quantity,
-                "location_id": location_id,
-                "channel": offered.channel,
-            }
-            for position, share in enumerate(parcel.shares)
-        ]
+        location = snapshot.locations[snapshot.id_by_code[parcel.location_code]]
+        assignment_id, *ids = new_ids(now, 1 + len(parcel.shares))
+        assignment = NewAssignment(
+            assignment_id,
+            suffix,
+            offered.order_id,
+            location.id,
+            offered.method,
+            parcel.service_code,
+            now,
+            parcel.due_at,
+            parcel.arrives_latest,
+        )
+        work.location_ids.append(location.id)
+        work.assignments.append(assignment)
+        work.lines += _lines(parcel, assignment, offered.channel, line_ids, ids)
         work.facts.append(
             feed.Fact(
                 kind=UpdateKind.ASSIGNMENT_OFFERED,
                 at=now,
                 order_id=offered.order_id,
-                assignment_id=assignment_id,
-                location_ids=(location_id,),
+                assignment_id=assignment.id,
+                location_ids=(location.id,),
                 channel=offered.channel,
                 status=AssignmentStatus.OFFERED,
             )
         )
-        work.entries.append(_entry(snapshot.locations[location_id], offered, now))
+        kind, message = UpdateKind.ASSIGNMENT_OFFERED, f"Offered to {location.name}."
+        work.entries.append(orders.Entry(offered.order_id, now, kind, message, None, location.id))
     return work
 
 
-def _entry(location: LocationRow, offered: Offered, now: datetime) -> dict[str, Any]:
-    return {
-        "order_id": offered.order_id,
-        "at": now,
-        "kind": UpdateKind.ASSIGNMENT_OFFERED,
-        "message": f"Offered to {location.name}.",
-        "actor": None,
-        "location_id": location.id,
-    }
-
-
-def _assignment(
-    assignment_id: UUID, suffix: int, location_id: UUID, parcel: Parcel, offered: Offered, now: datetime
-) -> dict[str, Any]:
-    return {
-        "id": assignment_id,
-        "suffix": suffix,
-        "order_id": offered.order_id,
-        "location_id": location_id,
-        "status": AssignmentStatus.OFFERED,
-        "method": offered.method,
-        "carrier_service_code": parcel.service_code,
-        "offered_at": now,
-        "due_at": parcel.due_at,
-        "arrives_latest": parcel.arrives_latest,
-    }
+def _lines(
+    parcel: Parcel, assignment: NewAssignment, channel: str, line_ids: Mapping[str, UUID], ids: Sequence[UUID]
+) -> list[NewLine]:
+    return [
+        NewLine(
+            new_id,
+            assignment.order_id,
+            assignment.id,
+            line_ids[share.sku],
+            position,
+            share.sku,
+            share.quantity,
+            assignment.location_id,
+            channel,
+        )
+        for position, (new_id, share) in enumerate(zip(ids, parcel.shares, strict=True))
+    ]
 
 
 async def reroute(
@@ -165,11 +184,11 @@ async def reroute(
 def _reservations(work: Work) -> list[Movement]:
     return [
         Movement(
-            sku=line["sku"],
-            location_id=line["location_id"],
+            sku=line.sku,
+            location_id=line.location_id,
             reason=MovementReason.RESERVED,
-            reserved_delta=line["quantity"],
-            order_id=line["order_id"],
+            reserved_delta=line.quantity,
+            order_id=line.order_id,
         )
         for line in work.lines
     ]
@@ -189,7 +208,7 @@ async def _offer(connection: Connection, order: OrderRow, work: Work, *, now: da
 async def _say_what_is_left(
     connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, now: datetime
 ) -> None:
-    routed = {line["sku"]: line["quantity"] for line in work.lines}
+    routed = {line.sku: line.quantity for line in work.lines}
     left = [f"{n - routed.get(sku, 0)} x {sku}" for sku, n in quantities.items() if n > routed.get(sku, 0)]
     if left:
         message = f"No other location can supply {', '.join(left)}."

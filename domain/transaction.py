@@ -46,6 +46,13 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Connection]:
+        """Yield a connection for one statement that writes: it is its own transaction, without two round trips more."""
+        async with self.pool.acquire() as connection:
+            yield connection
+        await self.wake()
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Yield a connection inside a transaction; commit, then wake those who read the feed."""
         async with self.pool.acquire() as connection, connection.transaction():

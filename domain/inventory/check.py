@@ -69,6 +69,29 @@ SELECT format('%s of order %s: %s ordered, but %s fulfilled, %s cancelled, %s ba
  WHERE l.quantity <> l.fulfilled + l.cancelled + l.backordered + coalesce(w.quantity, 0) ORDER BY 1
 """
 
+# No foreign key holds the rows that placing writes together: docs/adr/0008.
+_ORPHANS = """
+SELECT format('A line of %s belongs to no order.', l.sku)
+  FROM order_line l WHERE NOT EXISTS (SELECT FROM customer_order o WHERE o.id = l.order_id)
+UNION ALL
+SELECT format('Assignment %s belongs to no order.', a.number)
+  FROM assignment a WHERE NOT EXISTS (SELECT FROM customer_order o WHERE o.id = a.order_id)
+UNION ALL
+SELECT format('Assignment %s is at no location.', a.number)
+  FROM assignment a WHERE NOT EXISTS (SELECT FROM location p WHERE p.id = a.location_id)
+UNION ALL
+SELECT format('A line of %s to pick belongs to no assignment.', l.sku)
+  FROM assignment_line l WHERE NOT EXISTS (SELECT FROM assignment a WHERE a.id = l.assignment_id)
+UNION ALL
+SELECT format('A line of %s to pick belongs to no line of an order.', l.sku)
+  FROM assignment_line l WHERE NOT EXISTS (SELECT FROM order_line o WHERE o.id = l.order_line_id)
+UNION ALL
+SELECT format('Order %s is to be collected at no location.', o.number)
+  FROM customer_order o
+ WHERE o.pickup_location_id IS NOT NULL AND NOT EXISTS (SELECT FROM location p WHERE p.id = o.pickup_location_id)
+ORDER BY 1
+"""
+
 
 async def check(connection: Connection) -> list[str]:
     """Return a sentence for each level and each order's line that disagrees with the rest of the books.
@@ -76,4 +99,4 @@ async def check(connection: Connection) -> list[str]:
     It reads everything as of one moment; under load that takes its time but stops nobody.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return [row[0] for statement in (_LEVELS, _ORDERS) for row in await connection.fetch(statement)]
+        return [row[0] for statement in (_LEVELS, _ORDERS, _ORPHANS) for row in await connection.fetch(statement)]

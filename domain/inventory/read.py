@@ -127,7 +127,7 @@ def movement_listing(*, sku: str | None = None, location_ids: Collection[UUID] |
     listing = Listing(
         source="stock_movement",
         columns="*",
-        key=[("occurred_at", "timestamptz"), ("id", "uuid")],
+        key=[("id", "uuid")],
         row=MovementRow,
         descending=True,
     )

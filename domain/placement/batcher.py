@@ -7,14 +7,14 @@ one that fails takes nobody with it.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 from domain.orders import OrderRow
+from domain.placement.rows import Rows
 from domain.transaction import Database
 
-LARGEST_BATCH = 64
+LARGEST_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +24,6 @@ class Verdict:
     name: str
     order: OrderRow | None = None
     short: tuple[tuple[str, UUID], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """The rows that placing one order writes, by the name `place_orders` has for them."""
-
-    order_id: UUID
-    key: str
-    at: datetime
-    tables: dict[str, list[dict[str, Any]]]
 
 
 class _AnswerRow(OrderRow):
@@ -69,44 +59,50 @@ class Batcher:
         return await waiting.verdict
 
     async def _commit_all(self) -> None:
+        answered: list[tuple[_Waiting, Verdict | Exception]] = []
         while self._waiting:
-            batch: dict[str, _Waiting] = {}
-            for waiting in list(self._waiting):
-                if len(batch) < LARGEST_BATCH and waiting.rows.key not in batch:
-                    batch[waiting.rows.key] = waiting
-                    self._waiting.remove(waiting)
-            try:
-                await self._commit_batch(list(batch.values()))
-            except Exception as error:  # noqa: BLE001 - each order of the batch is told
-                await self._commit_singly(list(batch.values()), error)
+            committing = asyncio.create_task(self._commit_batch(self._next_batch()))
+            await asyncio.sleep(0)  # who is answered goes on to the next order: Postgres is to be at work by then
+            _tell(answered)
+            answered = await committing
+        _tell(answered)
 
-    async def _commit_singly(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        for waiting in batch:
-            its_own: Exception | None = error
-            if len(batch) > 1:
-                try:
-                    await self._commit_batch([waiting])
-                except Exception as failure:  # noqa: BLE001 - told to who placed it
-                    its_own = failure
-                else:
-                    its_own = None
-            if its_own and not waiting.verdict.done():
-                waiting.verdict.set_exception(its_own)
+    def _next_batch(self) -> list[_Waiting]:
+        batch: dict[str, _Waiting] = {}
+        left: list[_Waiting] = []
+        for waiting in self._waiting:
+            if len(batch) < LARGEST_BATCH and waiting.rows.order.key not in batch:
+                batch[waiting.rows.order.key] = waiting
+            else:
+                left.append(waiting)
+        self._waiting = left
+        return list(batch.values())
 
-    async def _commit_batch(self, batch: Sequence[_Waiting]) -> None:
-        together: dict[str, list[dict[str, Any]]] = {name: [] for name in batch[0].rows.tables}
-        for waiting in batch:
-            for name, rows in waiting.rows.tables.items():
-                together[name] += rows
-        async with self.database.transaction() as connection:
+    async def _commit_batch(self, batch: Sequence[_Waiting]) -> list[tuple[_Waiting, Verdict | Exception]]:
+        """Return what became of each order: one that cannot be committed takes nobody with it."""
+        try:
+            verdicts = await self._place([waiting.rows for waiting in batch])
+        except Exception as error:  # noqa: BLE001 - told to who placed it
+            if len(batch) == 1:
+                return [(batch[0], error)]
+            return [answer for waiting in batch for answer in await self._commit_batch([waiting])]
+        return [(waiting, verdicts[waiting.rows.order.id]) for waiting in batch]
+
+    async def _place(self, rows: Sequence[Rows]) -> dict[UUID, Verdict]:
+        async with self.database.statement() as connection:
             answers: list[_AnswerRow] = await connection.fetch(
-                "SELECT order_id, verdict, short, (made).* FROM place_orders($1, $2, $3)",
-                together,
-                batch[-1].rows.at,
+                "SELECT order_id, verdict, short, (made).* FROM place_orders($1, $2, $3, $4, $5, $6, $7, $8)",
+                [one.order for one in rows],
+                [line for one in rows for line in one.lines],
+                [assignment for one in rows for assignment in one.work.assignments],
+                [line for one in rows for line in one.work.lines],
+                [entry for one in rows for entry in one.entries],
+                [fact for one in rows for fact in one.facts],
+                rows[-1].order.placed_at,
                 self.remembered,
                 record_class=_AnswerRow,
             )
-        verdicts = {
+        return {
             answer.order_id: Verdict(
                 name=answer.verdict,
                 order=answer if answer.verdict == "PLACED" else None,
@@ -114,6 +110,13 @@ class Batcher:
             )
             for answer in answers
         }
-        for waiting in batch:
-            if not waiting.verdict.done():
-                waiting.verdict.set_result(verdicts[waiting.rows.order_id])
+
+
+def _tell(answered: Sequence[tuple[_Waiting, Verdict | Exception]]) -> None:
+    for waiting, answer in answered:
+        if waiting.verdict.done():
+            continue
+        if isinstance(answer, Exception):
+            waiting.verdict.set_exception(answer)
+        else:
+            waiting.verdict.set_result(answer)

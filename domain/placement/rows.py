@@ -1,59 +1,97 @@
 """The rows that placing a plan writes."""
 
 import secrets
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from domain import feed, orders, routing
 from domain.cart import cart_value
-from domain.ids import new_id
+from domain.ids import new_ids
 from domain.network import Snapshot
-from domain.placement.batcher import Rows
 from domain.placement.wanted import Wanted
+from domain.places import AddressJson
 from domain.planning.problem import Plan
-from domain.vocabulary import OrderStatus, UpdateKind
+from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel, UpdateKind
+
+
+class NewOrderRow(NamedTuple):
+    """A row of customer_order, as it is placed, with its idempotency key and the reservation that it takes over."""
+
+    id: UUID
+    number: str | None
+    status: OrderStatus
+    channel: str
+    method: FulfillmentMethod
+    level: ServiceLevel | None
+    tags: Sequence[str]
+    placed_at: datetime
+    promised_earliest: datetime | None
+    promised_latest: datetime | None
+    customer_name: str
+    customer_email: str | None
+    customer_phone: str | None
+    ship_to: AddressJson | None
+    pickup_location_id: UUID | None
+    pickup_code: str | None
+    currency: str
+    shipping_price: int
+    total: int
+    allow_backorder: bool
+    key: str
+    input_hash: bytes
+    reservation_id: UUID | None
+
+
+class NewOrderLine(NamedTuple):
+    """A row of order_line, as it is placed."""
+
+    id: UUID
+    order_id: UUID
+    position: int
+    sku: str
+    quantity: int
+    unit_price: int
+    backordered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows that placing one order writes."""
+
+    order: NewOrderRow
+    lines: Sequence[NewOrderLine]
+    work: routing.Work
+    entries: Sequence[orders.Entry]
+    facts: Sequence[feed.FeedRow]
 
 
 def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: datetime) -> Rows:
     """Return the rows that placing this plan writes."""
-    order, order_id = wanted.order, new_id(now)
-    line_ids = {line.sku: new_id(now) for line in wanted.lines}
+    order, (order_id, *line_ids) = wanted.order, new_ids(now, 1 + len(wanted.lines))
+    waiting = {missing.sku: missing.quantity for missing in plan.missing if order.allow_backorder}
+    lines = [
+        NewOrderLine(
+            line_id, order_id, position, line.sku, line.quantity, line.unit_price or 0, waiting.get(line.sku, 0)
+        )
+        for position, (line_id, line) in enumerate(zip(line_ids, wanted.lines, strict=True))
+    ]
     offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel)
-    work = routing.offers(snapshot, plan.parcels, offered, line_ids, now=now)
-    waiting = Counter({missing.sku: missing.quantity for missing in plan.missing if order.allow_backorder})
+    work = routing.offers(snapshot, plan.parcels, offered, {line.sku: line.id for line in lines}, now=now)
     steps = list(_steps(plan, waiting, actor))
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
-    facts = [*(orders.fact(told, step, now=now) for step in steps), *work.facts]
-    lines = [
-        {
-            "id": line_ids[line.sku],
-            "order_id": order_id,
-            "position": position,
-            "sku": line.sku,
-            "quantity": line.quantity,
-            "unit_price": line.unit_price or 0,
-            "backordered": waiting[line.sku],
-        }
-        for position, line in enumerate(wanted.lines)
-    ]
-    tables: dict[str, list[dict[str, Any]]] = {
-        "keys": [{"key": order.idempotency_key, "hash": order.digest().hex(), "order_id": order_id}],
-        "reservations": [{"order_id": order_id, "reservation_id": taken}] if (taken := order.reservation_id) else [],
-        "orders": [_order_row(snapshot, wanted, plan, order_id, now=now)],
-        "lines": lines,
-        "assignments": work.assignments,
-        "assignmentLines": work.lines,
-        "entries": [*(orders.entry(told, step, actor=actor, now=now) for step in steps), *work.entries],
-        "facts": [feed.as_row(fact) for fact in facts],
-    }
-    return Rows(order_id=order_id, key=order.idempotency_key, at=now, tables=tables)
+    return Rows(
+        order=_order_row(snapshot, wanted, plan, order_id, now=now),
+        lines=lines,
+        work=work,
+        entries=[*(orders.entry(told, step, actor=actor, now=now) for step in steps), *work.entries],
+        facts=feed.as_rows([*(orders.fact(told, step, now=now) for step in steps), *work.facts]),
+    )
 
 
-def _steps(plan: Plan, waiting: Counter[str], actor: str) -> Iterator[orders.Step]:
+def _steps(plan: Plan, waiting: Mapping[str, int], actor: str) -> Iterator[orders.Step]:
     yield orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}.")
     if plan.parcels:
         message = "Routed to its locations."
@@ -68,29 +106,30 @@ def _status(plan: Plan) -> OrderStatus:
     return OrderStatus.ROUTED if plan.parcels else OrderStatus.BACKORDERED
 
 
-def _order_row(snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, *, now: datetime) -> dict[str, Any]:
+def _order_row(snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, *, now: datetime) -> NewOrderRow:
     order, pickup = wanted.order, plan.pickup_code
-    return {
-        "id": order_id,
-        "number": order.number,
-        "status": _status(plan),
-        "channel": order.channel,
-        "method": plan.method,
-        "level": plan.level,
-        "tags": order.tags,
-        "placed_at": now,
-        "updated_at": now,
-        "promised_earliest": plan.earliest if plan.parcels else None,
-        "promised_latest": plan.latest if plan.parcels else None,
-        "customer_name": order.customer_name,
-        "customer_email": order.customer_email,
-        "customer_phone": order.customer_phone,
-        "ship_to": replace(order.ship_to, position=wanted.target).as_json() if order.ship_to else None,
-        "pickup_location_id": snapshot.id_by_code[pickup] if pickup else None,
-        "pickup_code": f"{secrets.randbelow(10**6):06d}" if pickup else None,
-        "currency": order.currency,
-        "shipping_price": plan.price,
-        "total": plan.price + (cart_value(wanted.lines) or 0),
-        "version": 1,
-        "allow_backorder": order.allow_backorder,
-    }
+    return NewOrderRow(
+        id=order_id,
+        number=order.number,
+        status=_status(plan),
+        channel=order.channel,
+        method=plan.method,
+        level=plan.level,
+        tags=order.tags,
+        placed_at=now,
+        promised_earliest=plan.earliest if plan.parcels else None,
+        promised_latest=plan.latest if plan.parcels else None,
+        customer_name=order.customer_name,
+        customer_email=order.customer_email,
+        customer_phone=order.customer_phone,
+        ship_to=replace(order.ship_to, position=wanted.target).as_json() if order.ship_to else None,
+        pickup_location_id=snapshot.id_by_code[pickup] if pickup else None,
+        pickup_code=f"{secrets.randbelow(10**6):06d}" if pickup else None,
+        currency=order.currency,
+        shipping_price=plan.price,
+        total=plan.price + (cart_value(wanted.lines) or 0),
+        allow_backorder=order.allow_backorder,
+        key=order.idempotency_key,
+        input_hash=order.digest(),
+        reservation_id=order.reservation_id,
+    )

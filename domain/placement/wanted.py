@@ -50,7 +50,7 @@ class NewOrder:
 
     def digest(self) -> bytes:
         """Return what tells this input from another under the same key."""
-        return hashlib.sha256(orjson.dumps(self)).digest()
+        return hashlib.sha256(orjson.dumps(self, default=str)).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ class Assignment(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     number: str = Field(unique=True)
-    order_id: UUID = Field(foreign_key="customer_order.id")
-    location_id: UUID = Field(foreign_key="location.id")
+    order_id: UUID
+    location_id: UUID
     status: AssignmentStatus = Field(sa_type=known(AssignmentStatus))
     method: FulfillmentMethod = Field(sa_type=known(FulfillmentMethod))
     carrier_service_code: str | None = None
@@ -47,8 +47,8 @@ class AssignmentLine(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    assignment_id: UUID = Field(foreign_key="assignment.id")
-    order_line_id: UUID = Field(foreign_key="order_line.id")
+    assignment_id: UUID
+    order_line_id: UUID
     position: int
     sku: str
     quantity: int

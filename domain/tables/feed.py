@@ -11,7 +11,7 @@ from domain.vocabulary import UpdateKind
 
 
 class Feed(SQLModel, table=True):
-    """`keys` say whom it concerns, `payload` what it brought. Rows are read in the order of their primary key."""
+    """A run of up to 20 facts, or levels. Rows are read in the order of their primary key."""
 
     __tablename__ = "feed"
 

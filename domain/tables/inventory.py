@@ -56,13 +56,10 @@ class Stock(SQLModel, table=True):
 
 
 class StockMovement(SQLModel, table=True):
-    """The ledger, append-only: the sum of a level's deltas is the level."""
+    """The ledger, append-only: the sum of a level's deltas is the level. Its ids are in the order of time."""
 
     __tablename__ = "stock_movement"
-    __table_args__ = (
-        sa.Index("stock_movement_level", "sku", "location_id", "occurred_at", "id"),
-        sa.Index("stock_movement_occurred", "occurred_at", "id"),
-    )
+    __table_args__ = (sa.Index("stock_movement_level", "sku", "location_id", "id"),)
 
     id: UUID = Field(primary_key=True, sa_column_kwargs={"server_default": sa.text("gen_random_uuid()")})
     sku: str

@@ -36,7 +36,7 @@ class Order(SQLModel, table=True):
     customer_email: str | None = None
     customer_phone: str | None = None
     ship_to: dict[str, Any] | None = Field(default=None, sa_type=json())
-    pickup_location_id: UUID | None = Field(default=None, foreign_key="location.id")
+    pickup_location_id: UUID | None = None
     pickup_code: str | None = None
     currency: str
     shipping_price: int = Field(sa_type=sa.BigInteger)
@@ -60,7 +60,7 @@ class OrderLine(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    order_id: UUID = Field(foreign_key="customer_order.id")
+    order_id: UUID
     position: int
     sku: str
     quantity: int
@@ -74,10 +74,14 @@ class Timeline(SQLModel, table=True):
     """What happened to an order, for people. `location_id` is set where it concerns one location's work."""
 
     __tablename__ = "timeline"
-    __table_args__ = (sa.Index("timeline_order", "order_id", "at", "id"),)
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
-    order_id: UUID
+    order_id: UUID = Field(primary_key=True)
+    id: int | None = Field(
+        default=None,
+        primary_key=True,
+        sa_type=sa.BigInteger,
+        sa_column_kwargs={"server_default": sa.text("nextval('timeline_id_seq')"), "autoincrement": False},
+    )
     at: datetime = Field(sa_type=moment())
     kind: str
     message: str

@@ -406,6 +406,29 @@ async def test_the_checker_finds_what_the_ledger_does_not_know(database: Databas
     ]
 
 
+async def test_the_checker_finds_work_without_its_order(database: Database, places: dict[str, UUID]) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO assignment (id, number, order_id, location_id, status, method, offered_at, due_at,
+                                    arrives_latest, version)
+            VALUES ($1, 'CD1-1', $1, $2, 'REJECTED', 'DELIVERY', $3, $3, $3, 1)
+            """,
+            UUID(int=1),
+            places["A"],
+            NOW,
+        )
+        await connection.execute(
+            "INSERT INTO assignment_line (id, assignment_id, order_line_id, position, sku, quantity)"
+            " VALUES ($1, $1, $1, 0, 'mug', 1)",
+            UUID(int=1),
+        )
+    assert await findings(database) == [
+        "A line of mug to pick belongs to no line of an order.",
+        "Assignment CD1-1 belongs to no order.",
+    ]
+
+
 TRANSFER = """WITH t AS (
     INSERT INTO transfer (id, number, from_location_id, to_location_id, status, created_at, version)
     VALUES (gen_random_uuid(), 'T1', $1, $2, '{}', now(), 1) RETURNING id

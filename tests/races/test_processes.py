@@ -103,7 +103,7 @@ async def whole(connection: asyncpg.Connection) -> bool:
          WHERE NOT EXISTS (SELECT FROM order_line WHERE order_id = o.id)
             OR NOT EXISTS (SELECT FROM assignment WHERE order_id = o.id)
             OR NOT EXISTS (SELECT FROM stock_movement WHERE order_id = o.id)
-            OR NOT EXISTS (SELECT FROM feed WHERE keys ->> 'order' = o.id::text)
+            OR NOT EXISTS (SELECT FROM feed WHERE payload -> 'facts' -> 0 ->> 'order' = o.id::text)
             OR NOT EXISTS (SELECT FROM idempotency WHERE result = o.id::text)
         """
     )
