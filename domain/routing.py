@@ -1,5 +1,6 @@
 """Routing: which locations do an order's work, at first and anew when one of them cannot."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain import feed, inventory, orders
+from domain.cart import CartLine, wanted_lines
 from domain.errors import OutOfStock
 from domain.ids import new_ids
 from domain.inventory import Movement
@@ -17,7 +19,7 @@ from domain.network import Snapshot
 from domain.orders import OrderRow
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
-from domain.planning.problem import Line, Parcel, Plan, Problem, Unavailable
+from domain.planning.problem import Parcel, Plan, Problem, Unavailable
 from domain.transaction import Connection
 from domain.vocabulary import (
     AssignmentStatus,
@@ -167,7 +169,7 @@ async def reroute(
         try:
             async with connection.transaction():
                 together = [*movements, *_reservations(work)]
-                await inventory.move(connection, together, now=now, within_available=True)
+                await inventory.move(connection, together, now=now, within_available=True, channel=order.channel)
         except OutOfStock:
             continue  # somebody was faster, and the next plan sees what is left
         break
@@ -208,8 +210,10 @@ async def _offer(connection: Connection, order: OrderRow, work: Work, *, now: da
 async def _say_what_is_left(
     connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, now: datetime
 ) -> None:
-    routed = {line.sku: line.quantity for line in work.lines}
-    left = [f"{n - routed.get(sku, 0)} x {sku}" for sku, n in quantities.items() if n > routed.get(sku, 0)]
+    routed: Counter[str] = Counter()
+    for line in work.lines:
+        routed[line.sku] += line.quantity
+    left = [f"{n - routed[sku]} x {sku}" for sku, n in quantities.items() if n > routed[sku]]
     if left:
         message = f"No other location can supply {', '.join(left)}."
         told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
@@ -272,11 +276,11 @@ async def _problem(
 ) -> Problem:
     skus = list(quantities)
     address = Address.from_json(order.ship_to) if order.ship_to else None
-    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    items = {row.sku: row for row in await inventory.items(connection, skus)}
     pickup = order.pickup_location_id
     return Problem(
         network=snapshot.planner,
-        lines=[Line(sku=sku, quantity=quantity, grams=grams[sku]) for sku, quantity in quantities.items()],
+        lines=wanted_lines([CartLine(sku=sku, quantity=quantity) for sku, quantity in quantities.items()], items),
         available=await inventory.available(connection, skus, snapshot, order.channel),
         now=now,
         currency=order.currency,
@@ -286,6 +290,7 @@ async def _problem(
         levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
         pickup_codes=(snapshot.locations[pickup].code,) if pickup else None,
         promised_latest=None if pickup else order.promised_latest,
+        tags=frozenset(order.tags),
     )
 
 

@@ -31,12 +31,18 @@ class _Delta:
 
 
 async def move(
-    connection: Connection, movements: Sequence[Movement], *, now: datetime, within_available: bool = False
+    connection: Connection,
+    movements: Sequence[Movement],
+    *,
+    now: datetime,
+    within_available: bool = False,
+    channel: str | None = None,
 ) -> list[StockRow]:
     """Apply movements in the caller's transaction; return the levels they changed, by SKU and location.
 
     Raise OutOfStock, and change nothing, where a level does not exist or would fall below zero; with
-    `within_available` also where more would be reserved than is on hand and not kept as safety stock.
+    `within_available` also where more would be reserved than is on hand and not kept as safety stock or, for a
+    `channel`, held back from it.
     """
     deltas: dict[Key, _Delta] = {}
     for movement in movements:
@@ -44,10 +50,13 @@ async def move(
     if not deltas:
         return []
     levels = await lock(connection, list(deltas))
+    kept = {key: level.safety_stock for key, level in levels.items()} if within_available else {}
+    for key, units in (await _held_back(connection, list(kept), channel) if channel else {}).items():
+        kept[key] += units
     missing = [
         Missing(sku=key[0], quantity=short)
         for key, delta in sorted(deltas.items())
-        if (short := _short(levels.get(key), delta, within_available=within_available)) > 0
+        if (short := _short(levels.get(key), delta, kept.get(key))) > 0
     ]
     if missing:
         what = ", ".join(f"{line.quantity} of {line.sku}" for line in missing)
@@ -79,11 +88,25 @@ async def lock(connection: Connection, keys: Sequence[Key]) -> Mapping[Key, Stoc
     return {(row.sku, row.location_id): row for row in rows}
 
 
-def _short(level: StockRow | None, delta: _Delta, *, within_available: bool) -> int:
+async def _held_back(connection: Connection, keys: Sequence[Key], channel: str) -> dict[Key, int]:
+    rows = await connection.fetch(
+        """
+        SELECT k.sku, k.location_id, held_back($3, k.sku, k.location_id)
+          FROM unnest($1::text[], $2::uuid[]) AS k(sku, location_id)
+        """,
+        [sku for sku, _ in keys],
+        [location_id for _, location_id in keys],
+        channel,
+    )
+    return {(sku, location_id): units for sku, location_id, units in rows}
+
+
+def _short(level: StockRow | None, delta: _Delta, kept: int | None) -> int:
+    """Return how much a level lacks, where `kept` units of it may not be reserved, or None where all may."""
     if level is None:
         return max(-delta.on_hand, abs(delta.reserved), 1)
     after, held = level.on_hand + delta.on_hand, level.reserved + delta.reserved
-    over = held - max(after - level.safety_stock, 0) if within_available and delta.reserved > 0 else 0
+    over = 0 if kept is None or delta.reserved <= 0 else held - max(after - kept, 0)
     return max(-after, -held, -(level.incoming + delta.incoming), -(level.damaged + delta.damaged), over)
 
 

@@ -406,6 +406,20 @@ async def test_the_checker_finds_what_the_ledger_does_not_know(database: Databas
     ]
 
 
+async def test_nobody_reserves_for_a_channel_what_is_held_back_from_it(
+    database: Database, places: dict[str, UUID]
+) -> None:
+    await stock(database, StockRecord(sku="mug", location_code="A", on_hand=5))
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO holdback VALUES ('market', 'mug', $1, 4)", places["A"])
+        wanted = [reserved("mug", places["A"], 2)]
+        with pytest.raises(OutOfStock) as told:
+            await move(connection, wanted, now=NOW, within_available=True, channel="market")
+        assert told.value.missing == [Missing(sku="mug", quantity=1)]
+        (level,) = await move(connection, wanted, now=NOW, within_available=True, channel="web")
+    assert level.reserved == 2
+
+
 async def test_the_checker_finds_work_without_its_order(database: Database, places: dict[str, UUID]) -> None:
     async with database.transaction() as connection:
         await connection.execute(
