@@ -1,12 +1,14 @@
 """A cart: what a shopper wants, and how much of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domain.errors import InvalidInput
+from domain.inventory import ItemRow
 from domain.money import MOST_MINOR_UNITS
+from domain.planning.plan import MOST_LINES
+from domain.planning.problem import Line
 
-MOST_LINES = 10
 MOST_UNITS = 1_000_000
 
 
@@ -44,6 +46,19 @@ def merged(lines: Sequence[CartLine]) -> tuple[CartLine, ...]:
     if (cart_value(whole) or 0) > MOST_MINOR_UNITS:
         raise InvalidInput(message="The cart is worth too much.", path=("lines",))
     return whole
+
+
+def wanted_lines(lines: Sequence[CartLine], items: Mapping[str, ItemRow]) -> list[Line]:
+    """Return what the planner is asked for: the lines with what is known of their items, by SKU."""
+    return [
+        Line(
+            sku=line.sku,
+            quantity=line.quantity,
+            grams=items[line.sku].weight_grams,
+            tags=frozenset(items[line.sku].tags),
+        )
+        for line in lines
+    ]
 
 
 def cart_value(lines: Sequence[CartLine]) -> int | None:

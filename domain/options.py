@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from domain import inventory, places
 from domain.availability import InStock, sellable
-from domain.cart import CartLine, cart_value, merged
+from domain.cart import CartLine, cart_value, merged, wanted_lines
 from domain.errors import InvalidInput
+from domain.inventory import ItemRow
 from domain.network import Snapshot
 from domain.places import Address
 from domain.planning.plan import plan_deliveries, plan_pickups, rank
 from domain.planning.problem import (
     Answer,
-    Line,
     Missing,
     Plan,
     Point,
@@ -86,13 +86,13 @@ async def fulfillment_options(
     _check(request, now=now)
     request = replace(request, lines=merged(request.lines))
     target = await _target(connection, request)
-    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, [x.sku for x in request.lines])}
-    unknown = tuple(line for line in request.lines if line.sku not in grams)
+    items = {row.sku: row for row in await inventory.items(connection, [x.sku for x in request.lines])}
+    unknown = tuple(line for line in request.lines if line.sku not in items)
     answer = Answer()
-    if grams:
-        skus = [line.sku for line in request.lines if line.sku in grams]
+    if items:
+        skus = [line.sku for line in request.lines if line.sku in items]
         available = await sellable(connection, stock, skus, snapshot, request.channel)
-        problem = _problem(snapshot, request, grams, available, target, now)
+        problem = _problem(snapshot, request, items, available, target, now)
         answer = _plan(problem, request, target)
         if not answer.plans and FulfillmentMethod.DELIVERY in request.methods:
             answer = replace(answer, plans=rank(await preorders(connection, snapshot, problem)))
@@ -130,16 +130,15 @@ async def _target(connection: Connection, request: OptionsRequest) -> Point | No
 def _problem(
     snapshot: Snapshot,
     request: OptionsRequest,
-    grams: Mapping[str, int],
+    items: Mapping[str, ItemRow],
     available: NDArray[np.int64],
     target: Point | None,
     now: datetime,
 ) -> Problem:
-    """Return the problem of those lines whose items are known, by `grams`."""
-    known = [line for line in request.lines if line.sku in grams]
+    """Return the problem of those lines whose items are known, by SKU."""
     return Problem(
         network=snapshot.planner,
-        lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in known],
+        lines=wanted_lines([line for line in request.lines if line.sku in items], items),
         available=available,
         now=request.at or now,
         currency=request.currency,
@@ -149,6 +148,7 @@ def _problem(
         within_km=request.within_km,
         pickup_limit=request.pickup_locations,
         cart_value=cart_value(request.lines),
+        tags=frozenset(request.tags),
     )
 
 

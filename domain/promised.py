@@ -7,10 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from domain import inventory, routing
-from domain.cart import CartLine, cart_value
+from domain.cart import CartLine, cart_value, wanted_lines
 from domain.errors import OptionExpired, OutOfStock
 from domain.network import Snapshot
-from domain.planning.problem import Line, Missing, Plan, Problem
+from domain.planning.problem import Missing, Plan, Problem
 from domain.promises import Promise
 from domain.transaction import Connection
 
@@ -73,13 +73,13 @@ async def _problem(
 ) -> Problem:
     lines, shown = covered(promise.lines, promise.plan), promise.plan
     skus = [line.sku for line in lines]
-    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    items = {row.sku: row for row in await inventory.items(connection, skus)}
     available = await inventory.available(connection, skus, snapshot, promise.channel)
     for sku, location_id in lost:
         available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
     return Problem(
         network=snapshot.planner,
-        lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in lines],
+        lines=wanted_lines(lines, items),
         available=available,
         now=now,
         currency=promise.currency,
@@ -88,6 +88,7 @@ async def _problem(
         levels=(shown.level,) if shown.level else (),
         pickup_codes=(shown.pickup_code,) if shown.pickup_code else None,
         cart_value=cart_value(promise.lines),
+        tags=frozenset(promise.tags),
         promised_latest=None if promise.preview else shown.latest,
     )
 

@@ -13,7 +13,7 @@ from domain.errors import InvalidInput
 from domain.inventory import StockRow
 from domain.network import LocationRow, Snapshot
 from domain.places import check_position
-from domain.planning.plan import distances_km
+from domain.planning.network import distances_km
 from domain.planning.problem import Point
 from domain.transaction import Connection
 from domain.vocabulary import LocationStatus

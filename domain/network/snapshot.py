@@ -12,8 +12,8 @@ from domain.errors import InvalidInput, NotFound
 from domain.network.calendar import minutes
 from domain.network.rows import CarrierServiceRow, LocationRow
 from domain.places import check_position
-from domain.planning.plan import distances_km, make_network
-from domain.planning.problem import Network, Opening, Point, Service, Site, Tariff, Zone
+from domain.planning.network import distances_km, make_network
+from domain.planning.problem import DayCapacity, Network, Opening, Point, Service, Site, Tariff, Zone
 from domain.transaction import Connection, Database
 from domain.vocabulary import LocationKind, LocationService, LocationStatus, ServiceLevel
 
@@ -124,6 +124,9 @@ def _site(row: LocationRow) -> Site:
         handling=timedelta(seconds=row.handling_seconds),
         tags=frozenset(row.tags),
         service_codes=None if codes is None else frozenset(codes),
+        capacity=tuple(
+            DayCapacity(weekday=day["weekday"], orders=day["orders"], units=day["units"]) for day in row.capacity
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from domain import inventory, orders, places, reservations, routing
-from domain.cart import cart_value
+from domain.cart import cart_value, wanted_lines
 from domain.errors import (
     DomainError,
     IdempotencyConflict,
@@ -23,7 +23,7 @@ from domain.orders import OrderRow
 from domain.placement.batcher import Batcher
 from domain.placement.rows import rows
 from domain.placement.wanted import NewOrder, Wanted, check, chosen, wished
-from domain.planning.problem import Line, Missing, Plan, Problem, Unavailable
+from domain.planning.problem import Missing, Plan, Problem, Unavailable
 from domain.promised import kept
 from domain.promises import Promise, Promises
 from domain.transaction import Connection, Database
@@ -133,9 +133,9 @@ async def _problem(
     connection: Connection, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime
 ) -> Problem:
     skus = [line.sku for line in wanted.lines]
-    grams = {row.sku: row.weight_grams for row in await inventory.items(connection, skus)}
+    items = {row.sku: row for row in await inventory.items(connection, skus)}
     for index, line in enumerate(wanted.order.lines):
-        if line.sku in skus and line.sku not in grams:
+        if line.sku in skus and line.sku not in items:
             raise InvalidInput(message=f"No item is {line.sku}.", path=("lines", str(index), "sku"))
     available = await inventory.available(connection, skus, snapshot, wanted.order.channel)
     for sku, location_id in lost:
@@ -143,7 +143,7 @@ async def _problem(
     order, promise = wanted.order, wanted.promise
     return Problem(
         network=snapshot.planner,
-        lines=[Line(sku=line.sku, quantity=line.quantity, grams=grams[line.sku]) for line in wanted.lines],
+        lines=wanted_lines(wanted.lines, items),
         available=available,
         now=now,
         currency=order.currency,
@@ -152,6 +152,7 @@ async def _problem(
         levels=wanted.levels,
         pickup_codes=(wanted.pickup_code,) if wanted.pickup_code else None,
         cart_value=cart_value(wanted.lines),
+        tags=frozenset(order.tags),
         promised_latest=promise.plan.latest if promise and not promise.preview else None,
     )
 

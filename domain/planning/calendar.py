@@ -5,12 +5,12 @@ which the clock changes is as long as it is. Every function is monotone: a later
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from domain.planning.problem import Network, Service, Site, Zone
+from domain.planning.problem import Service, Site, Zone
 
 # A location that does not open, or a carrier that does not come, for so many days never does.
 HORIZON_DAYS = 60
@@ -55,10 +55,23 @@ def moment(zone: ZoneInfo, day: date, minutes: int) -> datetime:
     return (datetime.combine(day, time(), tzinfo=zone) + timedelta(minutes=minutes)).astimezone(UTC)
 
 
-def openings_on(site: Site, day: date) -> list[Stretch]:
+@lru_cache(maxsize=1024)
+def public_holidays(place: str, year: int) -> frozenset[date]:
+    """Return the public holidays of a year in a country (`DE`) or a region (`DE-BE`), by the `holidays` library.
+
+    Raise NotImplementedError where it knows no such place.
+    """
+    from holidays import country_holidays
+
+    country, _, region = place.partition("-")
+    return frozenset(country_holidays(country, subdiv=region or None, years=year))
+
+
+@lru_cache(maxsize=65_536)
+def openings_on(site: Site, day: date) -> tuple[Stretch, ...]:
     """Return when the site is open on a local day: ordered, apart from each other, empty where it stays closed."""
-    if day in site.closures:
-        return []
+    if day in site.closures or (site.public_holidays and day in public_holidays(site.public_holidays, day.year)):
+        return ()
     weekday = day.isoweekday()
     stretches: list[Stretch] = []
     for opens, closes in sorted((hour.opens, hour.closes) for hour in site.openings if hour.weekday == weekday):
@@ -68,7 +81,7 @@ def openings_on(site: Site, day: date) -> list[Stretch]:
             stretches.append(Stretch(last.opens, max(last.closes, stretch.closes)))
         elif stretch.opens < stretch.closes:
             stretches.append(stretch)
-    return stretches
+    return tuple(stretches)
 
 
 def ready_at(site: Site, now: datetime) -> datetime | None:
@@ -84,6 +97,20 @@ def ready_at(site: Site, now: datetime) -> datetime | None:
             left -= stretch.closes - start
             at = stretch.closes
     return None
+
+
+def work_day(site: Site, now: datetime) -> date | None:
+    """Return the local day on which work on what is ordered at `now` begins; None: not in sight."""
+    at = now.astimezone(UTC)
+    for day in _days(_yesterday(site, at)):
+        if any(at <= stretch.closes for stretch in openings_on(site, day)):
+            return day
+    return None
+
+
+def next_work_day(site: Site, day: date) -> date | None:
+    """Return the first local day after this one on which the site opens; None: not in sight."""
+    return next((later for later in _days(day + DAY) if openings_on(site, later)), None)
 
 
 def latest_order(site: Site, deadline: datetime) -> datetime | None:
@@ -109,17 +136,14 @@ def collect(site: Site, service: Service, ready: datetime) -> Collection | None:
     Without a cut-off it comes once the goods are ready.
     """
     for day in _days(_yesterday(site, ready)):
-        stretches = openings_on(site, day) if day.isoweekday() in service.collects else []
-        if not stretches:
-            continue
         if service.cutoff is not None:
-            deadline = min(moment(site.time_zone, day, _minutes(service.cutoff)), stretches[-1].closes)
-            if ready <= deadline:
+            deadline = _deadline(site, service, day)
+            if deadline is not None and ready <= deadline:
                 return Collection(day=day, at=deadline)
-            continue
-        for stretch in stretches:
-            if ready <= stretch.closes:
-                return Collection(day=day, at=max(ready, stretch.opens))
+        elif day.isoweekday() in service.collects:
+            for stretch in openings_on(site, day):
+                if ready <= stretch.closes:
+                    return Collection(day=day, at=max(ready, stretch.opens))
     return None
 
 
@@ -141,13 +165,10 @@ def delivery(site: Site, service: Service, zone: Zone, ready: datetime) -> Promi
         earliest, latest = (collection.at + timedelta(minutes=minutes) for minutes in zone.transit_minutes)
         day = latest.astimezone(site.time_zone).date()
     else:
-        least, most = zone.transit_days or (0, 0)
-        first = _arrival(site, service, collection, least)
-        last = _arrival(site, service, collection, most)
-        if first is None or last is None:
+        arrival = _arrival(site, service, collection, zone.transit_days or (0, 0))
+        if arrival is None:
             return None
-        day, latest = last.day, last.at
-        earliest = min(max(moment(site.time_zone, first.day, FIRST_DELIVERY), collection.at), latest)
+        earliest, latest, day = arrival
     return Promise(ready_at=ready, due_at=collection.at, earliest=earliest, latest=latest, day=day)
 
 
@@ -170,42 +191,38 @@ def stays_open(site: Site, now: datetime, until: datetime) -> bool:
     return False
 
 
+def is_open(site: Site, now: datetime) -> bool:
+    """Tell whether the site is open at `now`."""
+    return stays_open(site, now, now)
+
+
 def opens_again(site: Site, now: datetime) -> bool:
     """Tell whether the site is, or will be, open on the local day of `now`."""
     return any(now < stretch.closes for stretch in openings_on(site, now.astimezone(site.time_zone).date()))
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """The promises of a network at one moment, each computed once for all the sites that keep the same schedule."""
-
-    network: Network
-    now: datetime
-    _ready: dict[int, datetime | None] = field(default_factory=dict)
-    _deliveries: dict[tuple[int, str, object, object], Promise | None] = field(default_factory=dict)
-
-    def pickup(self, site: int) -> Promise | None:
-        """Return from when goods ordered now can be picked up at the site with this position, if ever."""
-        ready = self._ready_at(site)
-        return None if ready is None else pickup(self.network.sites[site], ready)
-
-    def delivery(self, site: int, service: Service, zone: Zone) -> Promise | None:
-        """Return what the site with this position can promise with this service into this zone, if anything."""
-        key = (int(self.network.schedules[site]), service.code, zone.transit_days, zone.transit_minutes)
-        if key not in self._deliveries:
-            ready = self._ready_at(site)
-            promise = None if ready is None else delivery(self.network.sites[site], service, zone, ready)
-            self._deliveries[key] = promise
-        return self._deliveries[key]
-
-    def _ready_at(self, site: int) -> datetime | None:
-        schedule = int(self.network.schedules[site])
-        if schedule not in self._ready:
-            self._ready[schedule] = ready_at(self.network.sites[site], self.now)
-        return self._ready[schedule]
+@lru_cache(maxsize=65_536)
+def _deadline(site: Site, service: Service, day: date) -> datetime | None:
+    """Return when a carrier with a cut-off collects on a local day, if it does."""
+    stretches = openings_on(site, day) if day.isoweekday() in service.collects else ()
+    if not stretches or service.cutoff is None:
+        return None
+    return min(moment(site.time_zone, day, _minutes(service.cutoff)), stretches[-1].closes)
 
 
-def _arrival(site: Site, service: Service, collection: Collection, transit_days: int) -> Collection | None:
+@lru_cache(maxsize=65_536)
+def _arrival(
+    site: Site, service: Service, collection: Collection, transit_days: tuple[int, int]
+) -> tuple[datetime, datetime, date] | None:
+    """Return between which moments goods arrive, and on which local day at the latest; None: not in sight."""
+    first, last = (_delivered(site, service, collection, days) for days in transit_days)
+    if first is None or last is None:
+        return None
+    earliest = min(max(moment(site.time_zone, first.day, FIRST_DELIVERY), collection.at), last.at)
+    return earliest, last.at, last.day
+
+
+def _delivered(site: Site, service: Service, collection: Collection, transit_days: int) -> Collection | None:
     """Return the day and the moment by which goods arrive after so many delivery days."""
     by = MIDNIGHT if service.deliver_by is None else _minutes(service.deliver_by)
     left = transit_days

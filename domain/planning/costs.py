@@ -1,16 +1,30 @@
-"""What a parcel costs the retailer: the carrier's tariff and the handling, in minor units of the currency."""
+"""What a parcel costs by each rating of a policy, in minor units of the currency, each kept apart."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.planning.problem import Service, Zone
-from domain.planning.solve import IMPOSSIBLE
-from domain.vocabulary import LocationKind
+from domain.money import exponent
+from domain.planning.fences import carries
+from domain.planning.ground import Ground
+from domain.planning.lots import Lots
+from domain.planning.policy import Rating
+from domain.planning.problem import UNLIMITED
+from domain.planning.rates import IMPOSSIBLE, Rates, Tariff
+from domain.planning.timetable import NEVER, limits, used
+from domain.vocabulary import LocationKind, RatingKind
 
-UNLIMITED = 2**40
+Amounts = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+
+MOST_CHARGE = 2**33
+"""What a rating charges at most, so that all of a cart's together stay far below IMPOSSIBLE."""
+SITS_AFTER_DAYS = 90
+"""Stock that has not been touched for so long is what a markdown wants to sell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,31 +42,211 @@ HANDLING: Mapping[LocationKind, Handling] = {
     LocationKind.DROP_SHIPPER: Handling(parcel=220, unit=35),
 }
 """The default handling costs, in minor units whatever the currency: a warehouse packs cheaper than a store."""
+_PARCELS = np.array([HANDLING[kind].parcel for kind in LocationKind], dtype=np.int64)
+_UNITS = np.array([HANDLING[kind].unit for kind in LocationKind], dtype=np.int64)
+_NOTHING = Tariff(weights=np.array([UNLIMITED]), amounts=np.array([0, IMPOSSIBLE]))
 
 
-def limit_grams(service: Service, zone: Zone) -> int:
-    """Return the weight of the heaviest parcel that the service carries into the zone, in grams; -1: none at all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legs:
+    """The open legs of a ground, by site and then by service, and what each charges for which lots.
 
-    A service without any tariff is free of charge; one with tariffs carries nothing into a zone that it does not price.
+    `rows` and `sites` are their places in the ground. A parcel is charged `fixed[kind][leg]` once, and for each of its
+    lots `by_lot[kind][class_of[leg], lot]`; SHIPPING is what the tariff says to its weight. `rates` are the sums of it
+    all, for the solver, to which each parcel is a SPLIT: the first of an order is not, so `free` of it is not charged.
     """
-    limit = UNLIMITED if service.max_grams is None else service.max_grams
-    if not service.tariffs:
-        return limit
-    return min(limit, max((tariff.max_grams for tariff in service.tariffs if tariff.zone == zone.name), default=-1))
+
+    rows: Amounts
+    sites: Amounts
+    lots: Lots
+    fixed: Mapping[RatingKind, Amounts]
+    by_lot: Mapping[RatingKind, Amounts]
+    class_of: Amounts
+    free: int
+    rates: Rates
+
+    def charges(self, leg: int, lots: Sequence[int]) -> dict[RatingKind, int]:
+        """Return what a parcel of these lots is charged by each rating; the first is a SPLIT, too."""
+        taken = list(lots)
+        charged = Counter({kind: int(amounts[leg]) for kind, amounts in self.fixed.items()})
+        for kind, amounts in self.by_lot.items():
+            charged[kind] += int(amounts[self.class_of[leg], taken].sum())
+        tariff = self.rates.tariffs[self.rates.tariff[self.rates.group[leg]]]
+        charged[RatingKind.SHIPPING] = int(tariff.charge(self.rates.grams[taken].sum()))
+        return {kind: charged[kind] for kind in RatingKind if charged[kind]}
 
 
-def tariff_amounts(service: Service, zone: Zone, grams: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what the carrier charges for parcels of these weights, in minor units; IMPOSSIBLE where too heavy."""
-    steps = sorted((tariff.max_grams, tariff.amount) for tariff in service.tariffs if tariff.zone == zone.name)
-    weights = np.array([weight for weight, _ in steps] or [UNLIMITED], dtype=np.int64)
-    amounts = np.array([*(amount for _, amount in steps or [(0, 0)]), IMPOSSIBLE], dtype=np.int64)
-    charged = amounts[np.searchsorted(weights, grams)]
-    return np.where(grams <= limit_grams(service, zone), charged, IMPOSSIBLE)
+def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
+    """Return what the legs at these places of a ground charge for these lots, by the ratings of its policy."""
+    problem = ground.problem
+    minor = 10.0 ** exponent(problem.currency)
+    at = _Places(ground=ground, rows=rows, sites=sites, lots=lots)
+    fixed: dict[RatingKind, Amounts] = {}
+    by_lot: dict[RatingKind, Amounts] = {}
+    split, shipping = 0, 0.0
+    alone = any(rating.kind in _BY_LEG_AND_LOT for rating in problem.policy.ratings)
+    for rating in problem.policy.ratings:
+        weight = float(rating.weight)
+        if rating.kind is RatingKind.SHIPPING:
+            shipping += weight
+        elif rating.kind is RatingKind.SPLIT:
+            split += int(_money(weight * minor))
+            fixed[rating.kind] = np.full(sites.size, split)
+        elif rating.kind is RatingKind.HANDLING:
+            _add(fixed, rating.kind, _money(weight * _PARCELS[at.kinds]))
+            units = _UNITS[at.kinds] if alone else _UNITS
+            _add(by_lot, rating.kind, _money(weight * units[:, np.newaxis] * lots.quantity))
+        elif rating.kind in _BY_LEG_AND_LOT:
+            _add(by_lot, rating.kind, _money(weight * minor * _BY_LEG_AND_LOT[rating.kind](at, rating)))
+        else:
+            _add(fixed, rating.kind, _money(weight * minor * _BY_LEG[rating.kind](at, rating)))
+    if problem.opened_codes:
+        opened = np.isin(sites, [problem.network.position_by_code.get(code, -1) for code in problem.opened_codes])
+        fixed = {kind: np.where(opened, 0, amounts) for kind, amounts in fixed.items()}
+    class_of = np.arange(sites.size) if alone else at.kinds
+    classes = sites.size if alone else len(LocationKind)
+    return Legs(
+        rows=rows,
+        sites=sites,
+        lots=lots,
+        fixed=fixed,
+        by_lot=by_lot,
+        class_of=class_of,
+        free=0 if problem.opened_codes else split,
+        rates=_rates(at, (class_of, classes), fixed, by_lot, shipping),
+    )
 
 
-def handling_rates(kinds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what a parcel and what a unit costs at locations of these kinds (places in LocationKind), minor units."""
-    rates = [HANDLING[kind] for kind in LocationKind]
-    parcels = np.array([rate.parcel for rate in rates], dtype=np.int64)
-    units = np.array([rate.unit for rate in rates], dtype=np.int64)
-    return parcels[kinds], units[kinds]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where legs are, for the ratings."""
+
+    ground: Ground
+    rows: Amounts
+    sites: Amounts
+    lots: Lots
+
+    @property
+    def kinds(self) -> Amounts:
+        kinds: Amounts = self.ground.problem.network.kinds[self.sites]
+        return kinds
+
+
+def _rates(
+    at: _Places,
+    classed: tuple[Amounts, int],
+    fixed: Mapping[RatingKind, Amounts],
+    by_lot: Mapping[RatingKind, Amounts],
+    shipping: float,
+) -> Rates:
+    """Return the sums, for groups of legs of one class on one lane."""
+    ground, lots = at.ground, at.lots
+    class_of, classes = classed
+    keys = ground.lane_of[at.rows, at.sites] * classes + class_of
+    present = np.flatnonzero(np.bincount(keys, minlength=1))
+    group = np.searchsorted(present, keys)
+    lanes, tariff = np.unique(present // classes, return_inverse=True)
+    per_line = sum(by_lot.values(), np.zeros((classes, lots.quantity.size), dtype=np.int64))
+    return Rates(
+        fixed=sum(fixed.values(), np.zeros(at.sites.size, dtype=np.int64)),
+        able=lots.able,
+        group=group,
+        per_line=per_line[present % classes],
+        tariff=tariff,
+        tariffs=tuple(_tariff(ground, int(lane), shipping) for lane in lanes),
+        grams=np.array([line.grams for line in ground.problem.lines], dtype=np.int64)[lots.line] * lots.quantity,
+    )
+
+
+def _tariff(ground: Ground, lane: int, shipping: float) -> Tariff:
+    if ground.offer is None:
+        return _NOTHING
+    tariff = ground.offer.lanes[lane].tariff
+    return tariff if shipping == 1 else tariff.times(shipping)
+
+
+def _distance(at: _Places, _: Rating) -> Floats:
+    return np.zeros(at.sites.size) if at.ground.km is None else at.ground.km[at.sites]
+
+
+def _lateness(at: _Places, _: Rating) -> Floats:
+    """Return how many hours later than the earliest of all legs each arrives."""
+    promises = at.ground.promises
+    first = min((promise.latest for promise in promises), default=at.ground.problem.now)
+    hours = np.array([(promise.latest - first).total_seconds() / 3600 for promise in promises])
+    return hours[at.ground.promise_of[at.rows, at.sites]]
+
+
+def _co2(at: _Places, _: Rating) -> Floats:
+    """Return the kg of CO2 of the way from each leg."""
+    if at.ground.offer is None or at.ground.km is None:
+        return np.zeros(at.sites.size)
+    per_km = np.array([service.co2_grams_per_km for service in at.ground.offer.services])
+    return per_km[at.rows] * at.ground.km[at.sites] / 1000
+
+
+def _load(at: _Places, _: Rating) -> Floats:
+    """Return the square of the share that is used of the day on which each leg would begin."""
+    problem, starts = at.ground.problem, at.ground.timetable.starts
+    shares = np.zeros(len(problem.network.sites))
+    if starts is not None:
+        limited = problem.network.limited[starts[problem.network.limited] != NEVER]
+        days = starts[limited]
+        most_orders, most_units = limits(problem, limited, days)
+        orders, units = used(problem, limited, days)
+        shares[limited] = np.maximum(orders / np.maximum(most_orders, 1), units / np.maximum(most_units, 1))
+    return np.minimum(shares[at.sites], 1.0) ** 2
+
+
+def _rejection(at: _Places, _: Rating) -> Floats:
+    acceptance = at.ground.problem.acceptance
+    return np.zeros(at.sites.size) if acceptance is None else 1 - acceptance[at.sites]
+
+
+def _preference(at: _Places, rating: Rating) -> Floats:
+    network = at.ground.problem.network
+    preferred = np.isin(at.kinds, [list(LocationKind).index(kind) for kind in rating.location_kinds])
+    for tag in rating.tags:
+        preferred |= carries(network, tag)[at.sites]
+    return (~preferred).astype(np.float64)
+
+
+def _stock_balance(at: _Places, _: Rating) -> Floats:
+    """Return which share of what each leg's site has of an item each lot would take (legs, lots)."""
+    there = at.ground.stock[at.sites][:, at.lots.line]
+    return at.lots.quantity / np.maximum(there, at.lots.quantity)
+
+
+def _markdown(at: _Places, rating: Rating) -> Floats:
+    """Return how many units of each lot would be fresh, a unit that sat for some time in part (legs, lots)."""
+    problem = at.ground.problem
+    if problem.idle_days is None:
+        return np.zeros((at.sites.size, at.lots.line.size))
+    fresh = 1 - np.clip(problem.idle_days[at.sites][:, at.lots.line], 0, SITS_AFTER_DAYS) / SITS_AFTER_DAYS
+    asked = np.array([not rating.tags or not line.tags.isdisjoint(rating.tags) for line in problem.lines])
+    units: Floats = fresh * at.lots.quantity * asked[at.lots.line]
+    return units
+
+
+_BY_LEG: Mapping[RatingKind, Callable[[_Places, Rating], Floats]] = {
+    RatingKind.DISTANCE: _distance,
+    RatingKind.LATENESS: _lateness,
+    RatingKind.CO2: _co2,
+    RatingKind.LOAD: _load,
+    RatingKind.REJECTION: _rejection,
+    RatingKind.PREFERENCE: _preference,
+}
+_BY_LEG_AND_LOT: Mapping[RatingKind, Callable[[_Places, Rating], Floats]] = {
+    RatingKind.STOCK_BALANCE: _stock_balance,
+    RatingKind.MARKDOWN: _markdown,
+}
+
+
+def _add(charges: dict[RatingKind, Amounts], kind: RatingKind, amounts: Amounts) -> None:
+    charges[kind] = charges[kind] + amounts if kind in charges else amounts
+
+
+def _money(amounts: Floats | float) -> Amounts:
+    """Return amounts in whole minor units, none so large that a cart's would come near to IMPOSSIBLE."""
+    money: Amounts = np.rint(np.clip(amounts, 0, MOST_CHARGE)).astype(np.int64)
+    return money

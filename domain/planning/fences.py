@@ -1,17 +1,20 @@
 """What keeps a location, or a carrier service at a location, from serving: masks, each with its reason."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.planning.calendar import Calendar, Promise, opens_again, stays_open
-from domain.planning.costs import UNLIMITED, limit_grams
-from domain.planning.problem import Problem, Service, Zone
-from domain.vocabulary import ServiceLevel, UnavailabilityCode
+from domain.planning.calendar import is_open
+from domain.planning.policy import Fence
+from domain.planning.problem import Network, Problem
+from domain.vocabulary import FenceKind, UnavailabilityCode
 
 Mask = NDArray[np.bool_]
+Told = tuple[str | None, str | None]
 
 SENTENCES: Mapping[UnavailabilityCode, str] = {
     UnavailabilityCode.NOT_SERVED: "No location offers {wish}.",
@@ -20,193 +23,128 @@ SENTENCES: Mapping[UnavailabilityCode, str] = {
     UnavailabilityCode.TOO_HEAVY: "For {wish}, {goods} is too heavy for one parcel.",
     UnavailabilityCode.OUT_OF_STOCK: "No location within reach that offers {wish} has {goods} in stock.",
     UnavailabilityCode.RESTRICTED: "Every location that could do {wish} is ruled out for {goods}.",
+    UnavailabilityCode.NO_CAPACITY: "Every location that could do {wish} has its hands full, too long for {goods}.",
     UnavailabilityCode.CUTOFF_PASSED: "It is too late for {wish} of {goods}.",
+    UnavailabilityCode.TOO_MANY_PARCELS: "For {wish}, {goods} would come in too many parcels.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fence:
-    """One reason to stay out; `passes` has a shape that broadcasts to (services, sites, lines)."""
+class Screen:
+    """One reason to stay out; `passes` has a shape that broadcasts to (services, sites, lines).
 
-    code: UnavailabilityCode
-    passes: Mask
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Where a wish may be served from: every mask, and how much of each line each leg could take.
-
-    `services` and their `zones`, ascending by distance, are the first axis of all masks (one row for pickup, which has
-    none). `zone_of[service, site]` is a position in `zones`, or their number where none reaches so far. `km` is the
-    distance to each site (sites,), None where the destination is unknown. `before` are the fences that come ahead of
-    weight and stock, `after` those that come behind. `units` is what the weight limit lets one parcel carry of a line
-    (services, sites, lines); `stock` and `allowed` are (sites, lines).
+    `told` gives what was found at the site with this place, and what would have been allowed, for people.
     """
 
-    problem: Problem
-    calendar: Calendar
-    km: NDArray[np.float64] | None
-    services: Sequence[Service]
-    zones: Sequence[Sequence[Zone]]
-    zone_of: NDArray[np.int64]
-    before: Sequence[Fence]
-    units: NDArray[np.int64]
-    stock: NDArray[np.int64]
-    allowed: Mask
-    after: Sequence[Fence] = ()
-
-    @property
-    def room(self) -> NDArray[np.int64]:
-        """The quantity each leg could take of each line (services, sites, lines), whatever the other fences say."""
-        room: NDArray[np.int64] = np.minimum(self.units, np.where(self.allowed, self.stock, 0))
-        return room
-
-    def promise(self, row: int, site: int) -> Promise | None:
-        """Return what the leg of this service (pickup has none) at this site can promise, if anything."""
-        if not self.services:
-            return self.calendar.pickup(site)
-        return self.calendar.delivery(site, self.services[row], self.zones[row][self.zone_of[row, site]])
-
-    def fences(self, wanted: NDArray[np.int64]) -> tuple[Fence, ...]:
-        """Return all fences in the order in which they are told, for these quantities (lines,)."""
-        return (
-            *self.before,
-            Fence(code=UnavailabilityCode.TOO_HEAVY, passes=self.units >= wanted),
-            Fence(code=UnavailabilityCode.OUT_OF_STOCK, passes=self.stock >= wanted),
-            Fence(code=UnavailabilityCode.RESTRICTED, passes=self.allowed),
-            *self.after,
-        )
-
-    def open_legs(self) -> Mask:
-        """Tell which legs (services, sites) could take at least one unit of at least one line."""
-        passes: Mask = self.room > 0
-        for fence in (*self.before, *self.after):
-            passes = passes & fence.passes
-        legs: Mask = np.logical_or.reduce(passes, axis=2)
-        return legs
-
-    def stopped_by(self, wanted: NDArray[np.int64], lines: Mask) -> UnavailabilityCode | None:
-        """Return the fence that leaves no leg for any of these lines (lines,) in the wanted quantity, if one does."""
-        left: Mask = lines[np.newaxis, np.newaxis]
-        for fence in self.fences(wanted):
-            left = left & fence.passes
-            if not left.any():
-                return fence.code
-        return None
-
-    def most(self, line: int) -> int:
-        """Return how many units of a line the best-stocked location has, of those that stock alone may rule out."""
-        passes: Mask = self.units[:, :, line : line + 1] > 0
-        for fence in self.before:
-            passes = passes & fence.passes
-        return int(self.stock[passes.any(axis=(0, 2)), line].max(initial=0))
+    kind: FenceKind
+    code: UnavailabilityCode
+    passes: Mask
+    told: Callable[[int], Told] = lambda _: (None, None)
 
 
-def delivery_ground(problem: Problem, level: ServiceLevel, km: NDArray[np.float64], calendar: Calendar) -> Ground:
-    """Return where a delivery at this level may come from; `km` is the distance to each site (sites,)."""
-    network = problem.network
-    chosen = [
-        row
-        for row, service in enumerate(network.services)
-        if service.level == level and service.currency == problem.currency and problem.country in service.countries
-    ]
-    services = [network.services[row] for row in chosen]
-    zones = [sorted(service.zones, key=lambda zone: zone.max_km) for service in services]
-    zone_of = np.zeros((len(services), len(network.sites)), dtype=np.int64)
-    units = np.zeros((*zone_of.shape, len(problem.lines)), dtype=np.int64)
-    for row, service in enumerate(services):
-        zone_of[row] = np.searchsorted([zone.max_km for zone in zones[row]], km)
-        units[row] = _units(problem, service, zones[row])[zone_of[row]]
-    last = np.array([len(row) for row in zones], dtype=np.int64)[:, np.newaxis]
-    ground = Ground(
-        problem=problem,
-        calendar=calendar,
-        km=km,
-        services=services,
-        zones=zones,
-        zone_of=zone_of,
-        before=_before(problem, network.fits[chosen] & network.ships, zone_of < last),
-        units=units,
-        stock=np.maximum(problem.available, 0),
-        allowed=_allowed(problem),
-    )
-    return _timed(ground)
-
-
-def pickup_ground(problem: Problem, km: NDArray[np.float64] | None, calendar: Calendar) -> Ground:
-    """Return where the goods may be picked up; `km` is the distance to each site (sites,), if it is known."""
-    network = problem.network
-    served = network.hands_out[np.newaxis]
-    in_reach = np.ones_like(served)
-    if problem.pickup_codes is not None:
-        asked = [network.position_by_code[code] for code in problem.pickup_codes if code in network.position_by_code]
-        served = served & np.isin(np.arange(len(network.sites)), asked)
-    elif km is not None and problem.within_km is not None:
-        in_reach = km[np.newaxis] <= problem.within_km
-    ground = Ground(
-        problem=problem,
-        calendar=calendar,
-        km=km,
-        services=(),
-        zones=(),
-        zone_of=np.zeros(served.shape, dtype=np.int64),
-        before=_before(problem, served, in_reach),
-        units=np.full((*served.shape, len(problem.lines)), UNLIMITED),
-        stock=np.maximum(problem.available, 0),
-        allowed=_allowed(problem),
-    )
-    return _timed(ground)
-
-
-def _before(problem: Problem, served: Mask, in_reach: Mask) -> tuple[Fence, ...]:
-    return (
-        Fence(code=UnavailabilityCode.NOT_SERVED, passes=served[..., np.newaxis]),
-        Fence(code=UnavailabilityCode.CLOSED, passes=problem.network.active[np.newaxis, :, np.newaxis]),
-        Fence(code=UnavailabilityCode.TOO_FAR, passes=in_reach[..., np.newaxis]),
+def status(network: Network) -> Screen:
+    """Return the fence before the locations that take no work."""
+    return Screen(
+        kind=FenceKind.STATUS,
+        code=UnavailabilityCode.CLOSED,
+        passes=network.active[np.newaxis, :, np.newaxis],
+        told=lambda site: (network.sites[site].status, "ACTIVE"),
     )
 
 
-def _allowed(problem: Problem) -> Mask:
-    return np.ones_like(problem.available, dtype=np.bool_) if problem.blocked is None else ~problem.blocked
+def by_policy(problem: Problem, km: NDArray[np.float64] | None) -> Iterator[Screen]:
+    """Yield what the policy asks of the places themselves; `km` is the distance to each (sites,), if it is known."""
+    for fence in problem.policy.fences:
+        if fence.kind is FenceKind.DISTANCE and km is not None and fence.limit is not None:
+            yield _near(fence.kind, km, fence.limit)
+        elif fence.kind in _SCREENS:
+            yield _SCREENS[fence.kind](problem, fence)
 
 
-def _units(problem: Problem, service: Service, zones: Sequence[Zone]) -> NDArray[np.int64]:
-    """Return how many units of each line one parcel may hold (zones + 1, lines); none beyond the last zone."""
-    limits = np.array([limit_grams(service, zone) for zone in zones], dtype=np.int64)[:, np.newaxis]
-    grams = np.array([line.grams for line in problem.lines], dtype=np.int64)
-    units = np.where(grams > 0, np.maximum(limits, 0) // np.maximum(grams, 1), np.where(limits < 0, 0, UNLIMITED))
-    return np.vstack([units, np.zeros_like(grams)])
+def _near(kind: FenceKind, km: NDArray[np.float64], limit: Decimal) -> Screen:
+    return Screen(
+        kind=kind,
+        code=UnavailabilityCode.TOO_FAR,
+        passes=(km <= float(limit))[np.newaxis, :, np.newaxis],
+        told=lambda site: (f"{km[site]:.0f} km", f"{limit} km"),
+    )
 
 
-def _timed(ground: Ground) -> Ground:
-    """Return the ground with the fences of time, judged once for all legs that keep the same schedule."""
-    legs = ground.open_legs()
-    rows, sites = np.nonzero(legs)
-    most_zones = max((len(row) for row in ground.zones), default=1)
-    keys = (ground.problem.network.schedules[sites] * len(legs) + rows) * most_zones + ground.zone_of[rows, sites]
-    _, firsts, groups = np.unique(keys, return_index=True, return_inverse=True)
-    verdicts = [_stopped(ground, int(rows[first]), int(sites[first])) for first in firsts]
-    after = []
-    for code in (UnavailabilityCode.CLOSED, UnavailabilityCode.CUTOFF_PASSED):
-        passes = np.ones(legs.shape, dtype=np.bool_)
-        passes[rows, sites] = np.array([verdict != code for verdict in verdicts], dtype=np.bool_)[groups]
-        after.append(Fence(code=code, passes=passes[..., np.newaxis]))
-    return replace(ground, after=tuple(after))
+def _country(problem: Problem, fence: Fence) -> Screen:
+    countries = fence.tags or ((problem.country,) if problem.country else ())
+    return Screen(
+        kind=fence.kind,
+        code=UnavailabilityCode.RESTRICTED,
+        passes=(_lies_in(problem.network, countries) != fence.forbid)[np.newaxis, :, np.newaxis],
+        told=lambda site: (problem.network.sites[site].country, _said(countries, forbid=fence.forbid)),
+    )
 
 
-def _stopped(ground: Ground, row: int, site: int) -> UnavailabilityCode | None:
-    """Return why the hours, the cut-off or a promise already given rule a leg out, if they do."""
-    now = ground.problem.now
-    location = ground.problem.network.sites[site]
-    promise = ground.promise(row, site)
-    if promise is None:
-        return UnavailabilityCode.CLOSED
-    level = ground.services[row].level if ground.services else None
-    if level is ServiceLevel.INSTANT and not stays_open(location, now, promise.ready_at):
-        return UnavailabilityCode.CLOSED
-    if level is ServiceLevel.INSTANT and not stays_open(location, now, promise.due_at):
-        return UnavailabilityCode.CUTOFF_PASSED
-    if level is ServiceLevel.SAME_DAY and promise.day != now.astimezone(location.time_zone).date():
-        return UnavailabilityCode.CUTOFF_PASSED if opens_again(location, now) else UnavailabilityCode.CLOSED
-    limit = ground.problem.promised_latest
-    return None if limit is None or promise.latest <= limit else UnavailabilityCode.CUTOFF_PASSED
+def _tags(problem: Problem, fence: Fence) -> Screen:
+    return Screen(
+        kind=fence.kind,
+        code=UnavailabilityCode.RESTRICTED,
+        passes=_tagged(problem, fence)[np.newaxis],
+        told=lambda site: (_said(problem.network.sites[site].tags), _said(fence.tags, forbid=fence.forbid)),
+    )
+
+
+def _listed(problem: Problem, fence: Fence) -> Screen:
+    named = _named(problem.network, fence.location_codes)
+    passes = named if fence.kind is FenceKind.PRESELECTED else ~named
+    return Screen(kind=fence.kind, code=UnavailabilityCode.RESTRICTED, passes=passes[np.newaxis, :, np.newaxis])
+
+
+def _open_now(problem: Problem, fence: Fence) -> Screen:
+    hours = np.array([is_open(keeper, problem.now) for keeper in problem.network.keepers], dtype=np.bool_)
+    return Screen(
+        kind=fence.kind,
+        code=UnavailabilityCode.CLOSED,
+        passes=hours[problem.network.schedules][np.newaxis, :, np.newaxis],
+        told=lambda _: ("closed", "open now"),
+    )
+
+
+_SCREENS: Mapping[FenceKind, Callable[[Problem, Fence], Screen]] = {
+    FenceKind.COUNTRY: _country,
+    FenceKind.TAGS: _tags,
+    FenceKind.PRESELECTED: _listed,
+    FenceKind.BLOCKED: _listed,
+    FenceKind.OPENING_HOURS: _open_now,
+}
+
+
+@lru_cache(maxsize=256)
+def _lies_in(network: Network, countries: tuple[str, ...]) -> Mask:
+    return np.array([site.country in countries for site in network.sites], dtype=np.bool_)
+
+
+@lru_cache(maxsize=256)
+def _named(network: Network, codes: tuple[str, ...]) -> Mask:
+    return np.array([site.code in codes for site in network.sites], dtype=np.bool_)
+
+
+@lru_cache(maxsize=256)
+def carries(network: Network, tag: str) -> Mask:
+    """Tell which sites carry a tag (sites,)."""
+    return np.array([tag in site.tags for site in network.sites], dtype=np.bool_)
+
+
+def _tagged(problem: Problem, fence: Fence) -> Mask:
+    """Tell which sites a fence of tags lets have which lines (sites, lines)."""
+    passes = np.ones((len(problem.network.sites), len(problem.lines)), dtype=np.bool_)
+    for tag in fence.tags:
+        scope, _, rest = tag.partition(":")
+        if scope == "item":
+            asked = np.array([rest in line.tags for line in problem.lines], dtype=np.bool_)
+        elif scope == "order":
+            asked = np.full(len(problem.lines), rest in problem.tags)
+        else:
+            asked, rest = np.ones(len(problem.lines), dtype=np.bool_), tag
+        passes &= (carries(problem.network, rest) != fence.forbid)[:, np.newaxis] | ~asked
+    return passes
+
+
+def _said(words: Iterable[str], *, forbid: bool = False) -> str:
+    said = ", ".join(sorted(words)) or "none"
+    return f"none of {said}" if forbid else said

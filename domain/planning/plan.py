@@ -1,119 +1,107 @@
 """Plan deliveries and pickups: the same code for what is promised and for what is carried out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.planning.calendar import Calendar, Promise, order_before
-from domain.planning.costs import handling_rates, tariff_amounts
-from domain.planning.fences import SENTENCES, Ground, delivery_ground, pickup_ground
+from domain.errors import InvalidInput
+from domain.planning.calendar import order_before
+from domain.planning.costs import Legs, price
+from domain.planning.fences import SENTENCES
+from domain.planning.ground import Ground, delivery_ground, pickup_ground
+from domain.planning.lots import Lots, divide
+from domain.planning.network import distances_km
 from domain.planning.problem import (
     Answer,
     Missing,
-    Network,
     Parcel,
     Plan,
-    Point,
     Problem,
     Service,
     Share,
-    Site,
     Unavailable,
 )
-from domain.planning.solve import IMPOSSIBLE, Rates, require_solvable, solve
-from domain.vocabulary import (
-    FulfillmentMethod,
-    LocationKind,
-    LocationService,
-    LocationStatus,
-    ServiceLevel,
-    UnavailabilityCode,
-)
+from domain.planning.rates import Cover, Take
+from domain.planning.search import search
+from domain.planning.solve import MOST_EXACT, Table, cheapest, tabulate
+from domain.planning.timetable import timetable
+from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
 
-EARTH_RADIUS_KM = 6371.0088
+MOST_LINES = 100
 
 
-def make_network(revision: int, sites: Iterable[Site], services: Iterable[Service]) -> Network:
-    """Return the network of these sites and carrier services, sorted by code, with its columns."""
-    ordered = tuple(sorted(sites, key=lambda site: site.code))
-    offered = tuple(sorted(services, key=lambda service: service.code))
-    numbers: dict[tuple[object, ...], int] = {}
-    schedules = [
-        numbers.setdefault((site.time_zone, site.openings, site.closures, site.handling), len(numbers))
-        for site in ordered
-    ]
-    return Network(
-        revision=revision,
-        sites=ordered,
-        services=offered,
-        latitudes=np.radians([site.position.latitude for site in ordered]),
-        longitudes=np.radians([site.position.longitude for site in ordered]),
-        active=np.array([site.status is LocationStatus.ACTIVE for site in ordered], dtype=np.bool_),
-        ships=np.array([LocationService.SHIP in site.services for site in ordered], dtype=np.bool_),
-        hands_out=np.array([LocationService.PICKUP in site.services for site in ordered], dtype=np.bool_),
-        fits=np.array([[_fits(service, site) for site in ordered] for service in offered], dtype=np.bool_).reshape(
-            len(offered), len(ordered)
-        ),
-        kinds=np.array([list(LocationKind).index(site.kind) for site in ordered], dtype=np.int64),
-        schedules=np.array(schedules, dtype=np.int64),
-        position_by_code={site.code: position for position, site in enumerate(ordered)},
-    )
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decision:
+    """What was decided for a method and a level, and all it was made from; `explain` tells it.
 
+    `plan` is None where there is none. `legs` are those that were open, `cover` the parcels they take, `table` what
+    else they could have done, where that is known exactly; all three are None where nothing was open.
+    """
 
-def distances_km(network: Network, point: Point) -> NDArray[np.float64]:
-    """Return the great-circle distance from each site to the point, in km (sites,)."""
-    latitude, longitude = np.radians(point.latitude), np.radians(point.longitude)
-    haversine = (
-        np.sin((network.latitudes - latitude) / 2) ** 2
-        + np.cos(latitude) * np.cos(network.latitudes) * np.sin((network.longitudes - longitude) / 2) ** 2
-    )
-    distances: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
-    return distances
+    ground: Ground
+    level: ServiceLevel | None
+    plan: Plan | None
+    unavailable: tuple[Unavailable, ...] = ()
+    legs: Legs | None = None
+    cover: Cover | None = None
+    table: Table | None = None
 
 
 def plan_deliveries(problem: Problem) -> Answer:
     """Return the cheapest delivery at each level asked for, best first, and why there is none, or not of everything.
 
-    Raise InvalidInput for a cart of no lines or of more than 10.
+    Raise InvalidInput for a cart of no lines or of more than 100.
     """
-    require_solvable(len(problem.lines))
     if problem.destination is None:
+        _require_solvable(problem)
         code = UnavailabilityCode.DESTINATION_UNKNOWN
         message = "A delivery needs a destination whose position is known."
         return Answer(unavailable=(Unavailable(method=FulfillmentMethod.DELIVERY, code=code, message=message),))
-    km = distances_km(problem.network, problem.destination)
-    calendar = Calendar(problem.network, problem.now)
-    plans: list[Plan] = []
-    unavailable: list[Unavailable] = []
-    for level in dict.fromkeys(problem.levels):
-        ground = delivery_ground(problem, level, km, calendar)
-        plan = _delivery(level, ground)
-        plans.extend([] if plan is None else [plan])
-        unavailable.extend(_reasons(ground, level))
-    return Answer(plans=rank(plans), unavailable=tuple(unavailable))
+    return _answer(decide_deliveries(problem), ranked=True)
 
 
 def plan_pickups(problem: Problem) -> Answer:
     """Return one pickup for each location: complete ones first, each kind by distance (by code where that is unknown).
 
     At most `pickup_limit` locations within `within_km` are asked, or all of `pickup_codes`. Raise InvalidInput for a
-    cart of no lines or of more than 10.
+    cart of no lines or of more than 100.
     """
-    require_solvable(len(problem.lines))
-    network = problem.network
-    km = None if problem.destination is None else distances_km(network, problem.destination)
-    calendar = Calendar(network, problem.now)
-    ground = pickup_ground(problem, km, calendar)
-    sites = np.nonzero(ground.open_legs()[0])[0]
-    handed = np.minimum(ground.room[0, sites], _quantities(problem))
-    incomplete = (handed < _quantities(problem)).any(axis=1)
-    order = np.lexsort((sites, np.zeros(sites.size) if km is None else km[sites], incomplete))
+    return _answer(decide_pickups(problem), ranked=False)
+
+
+def decide_deliveries(problem: Problem) -> tuple[Decision, ...]:
+    """Return what is decided for a delivery at each level asked for; nothing where the destination is unknown."""
+    _require_solvable(problem)
+    if problem.destination is None:
+        return ()
+    km = distances_km(problem.network, problem.destination)
+    times = timetable(problem)
+    return tuple(
+        _delivery(delivery_ground(problem, level, km, times), level) for level in dict.fromkeys(problem.levels)
+    )
+
+
+def decide_pickups(problem: Problem) -> tuple[Decision, ...]:
+    """Return what is decided for a pickup at each location asked, the best first; the first tells what is left out."""
+    _require_solvable(problem)
+    km = None if problem.destination is None else distances_km(problem.network, problem.destination)
+    ground = pickup_ground(problem, km, timetable(problem))
+    wanted = _quantities(problem)
+    sites = np.flatnonzero(ground.open[0])
+    handed = np.minimum(ground.room[0, sites], wanted)
+    order = np.lexsort((sites, np.zeros(sites.size) if km is None else km[sites], (handed < wanted).any(axis=1)))
+    unavailable = tuple(_reasons(ground, None, handed.max(axis=0, initial=0)))
     if problem.pickup_codes is None:
         order = order[: max(problem.pickup_limit, 0)]
-    plans = [_pickup(ground, int(sites[row]), handed[row]) for row in order]
-    return Answer(plans=tuple(plans), unavailable=tuple(_reasons(ground, None)))
+    if not order.size:
+        return (Decision(ground=ground, level=None, plan=None, unavailable=unavailable),)
+    return tuple(
+        _pickup(ground, int(sites[place]), handed[place], unavailable if not number else ())
+        for number, place in enumerate(order)
+    )
 
 
 def rank(plans: Iterable[Plan]) -> tuple[Plan, ...]:
@@ -134,104 +122,106 @@ def rank(plans: Iterable[Plan]) -> tuple[Plan, ...]:
     return tuple(sorted(ranked, key=place))
 
 
-def _delivery(level: ServiceLevel, ground: Ground) -> Plan | None:
-    """Return the cheapest delivery of as much of each line as one location has; None where that is nothing."""
-    problem = ground.problem
-    sites, rows = np.nonzero(ground.open_legs().T)
-    room = ground.room[rows, sites]
-    shares = np.minimum(room.max(axis=0, initial=0), _quantities(problem))
-    lines = np.nonzero(shares)[0]
-    if not lines.size:
-        return None
-    parcels, prices, deadlines = [], [], []
-    for take in solve(_rates(ground, rows, sites, room, shares)):
-        row, site = int(rows[take.leg]), int(sites[take.leg])
-        taken = np.zeros_like(shares)
-        taken[lines[list(take.lines)]] = shares[lines[list(take.lines)]]
-        promise = _promised(ground, row, site)
-        parcels.append(_parcel(ground, row, site, taken, promise, take.cost))
-        prices.append(_price(problem, ground.services[row]))
-        deadlines.append(order_before(problem.network.sites[site], ground.services[row], promise.due_at))
-    return Plan(
-        method=FulfillmentMethod.DELIVERY,
+def _answer(decisions: Sequence[Decision], *, ranked: bool) -> Answer:
+    plans = tuple(decision.plan for decision in decisions if decision.plan)
+    unavailable = tuple(reason for decision in decisions for reason in decision.unavailable)
+    return Answer(plans=rank(plans) if ranked else plans, unavailable=unavailable)
+
+
+def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
+    """Return the cheapest delivery of as much of each line as there is."""
+    sites, rows = np.nonzero(ground.open.T)
+    wanted = _quantities(ground.problem)
+    lots = divide(ground.room[rows, sites], sites, ground.stock, wanted)
+    covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
+    unavailable = tuple(_reasons(ground, level, covered))
+    if not lots.line.size:
+        return Decision(ground=ground, level=level, plan=None, unavailable=unavailable)
+    legs = price(ground, rows, sites, lots)
+    most = ground.problem.policy.most_parcels
+    table = tabulate(legs.rates) if lots.line.size <= MOST_EXACT else None
+    cover = cheapest(table, most_parcels=most) if table else search(legs.rates, most_parcels=most)
+    if not cover.takes:
+        unavailable = (*unavailable, _too_many(level, ground.problem))
+    return Decision(
+        ground=ground,
         level=level,
-        parcels=tuple(parcels),
-        price=max(prices),
-        cost=sum(parcel.cost for parcel in parcels),
-        missing=_missing(problem, shares),
-        order_before=min((deadline for deadline in deadlines if deadline is not None), default=None),
+        plan=_plan(legs, ground, cover, level, wanted - covered) if cover.takes else None,
+        unavailable=unavailable,
+        legs=legs,
+        cover=cover,
+        table=table,
     )
 
 
-def _pickup(ground: Ground, site: int, shares: NDArray[np.int64]) -> Plan:
+def _pickup(ground: Ground, site: int, handed: NDArray[np.int64], unavailable: tuple[Unavailable, ...]) -> Decision:
     """Return the pickup of these quantities (lines,) at a site."""
-    parcel_rates, unit_rates = handling_rates(ground.problem.network.kinds[[site]])
-    cost = int(parcel_rates[0] + unit_rates[0] * shares.sum())
-    parcel = _parcel(ground, 0, site, shares, _promised(ground, 0, site), cost)
-    return Plan(
-        method=FulfillmentMethod.PICKUP,
+    lines = np.flatnonzero(handed)
+    lots = Lots(line=lines, quantity=handed[lines], able=np.ones((1, lines.size), dtype=np.bool_))
+    place = np.array([site], dtype=np.int64)
+    legs = price(ground, np.zeros_like(place), place, lots)
+    everything = tuple(range(lines.size))
+    cost = sum(legs.charges(0, everything).values())
+    cover = Cover(takes=(Take(leg=0, lines=everything, cost=cost),), bound=cost)
+    return Decision(
+        ground=ground,
         level=None,
-        parcels=(parcel,),
-        price=0,
-        cost=cost,
-        missing=_missing(ground.problem, shares),
-        pickup_code=parcel.location_code,
-        distance_km=parcel.distance_km,
+        plan=_plan(legs, ground, cover, None, _quantities(ground.problem) - handed),
+        unavailable=unavailable,
+        legs=legs,
+        cover=cover,
     )
 
 
-def _rates(
-    ground: Ground,
-    rows: NDArray[np.int64],
-    sites: NDArray[np.int64],
-    room: NDArray[np.int64],
-    shares: NDArray[np.int64],
-) -> Rates:
-    """Return what each leg charges for the lines of which there is a share; `room` and `shares` count all lines."""
-    lines = np.nonzero(shares)[0]
-    parcel_rates, unit_rates = handling_rates(ground.problem.network.kinds[sites])
-    most_zones = max(len(row) for row in ground.zones)
-    keys, tariff = np.unique(rows * most_zones + ground.zone_of[rows, sites], return_inverse=True)
-    grams = np.zeros(1, dtype=np.int64)
-    for line in lines.tolist():
-        grams = np.concatenate([grams, grams + ground.problem.lines[line].grams * shares[line]])
-    pairs = [divmod(int(key), most_zones) for key in keys]
-    return Rates(
-        fixed=parcel_rates,
-        per_line=np.where(room[:, lines] >= shares[lines], unit_rates[:, np.newaxis] * shares[lines], IMPOSSIBLE),
-        tariff=tariff,
-        tariffs=np.stack([tariff_amounts(ground.services[row], ground.zones[row][zone], grams) for row, zone in pairs]),
+def _plan(legs: Legs, ground: Ground, cover: Cover, level: ServiceLevel | None, left: NDArray[np.int64]) -> Plan:
+    """Return the plan of a cover, which leaves out so much of each line (lines,)."""
+    problem = ground.problem
+    parcels = tuple(_parcel(legs, ground, take, first=not number) for number, take in enumerate(cover.takes))
+    services = [ground.offer.services[legs.rows[take.leg]] for take in cover.takes] if ground.offer else []
+    deadlines = [
+        order_before(problem.network.sites[legs.sites[take.leg]], service, parcel.due_at)
+        for take, service, parcel in zip(cover.takes, services, parcels, strict=False)
+    ]
+    return Plan(
+        method=FulfillmentMethod.PICKUP if level is None else FulfillmentMethod.DELIVERY,
+        level=level,
+        parcels=parcels,
+        price=max((_price(problem, service) for service in services), default=0),
+        cost=sum(parcel.cost for parcel in parcels),
+        missing=tuple(
+            Missing(sku=line.sku, quantity=quantity)
+            for line, quantity in zip(problem.lines, left.tolist(), strict=True)
+            if quantity
+        ),
+        order_before=min((deadline for deadline in deadlines if deadline is not None), default=None),
+        pickup_code=parcels[0].location_code if level is None else None,
+        distance_km=parcels[0].distance_km if level is None else None,
     )
 
 
-def _parcel(ground: Ground, row: int, site: int, shares: NDArray[np.int64], promise: Promise, cost: int) -> Parcel:
-    """Return one location's parcel of these shares (lines,)."""
-    service = ground.services[row] if ground.services else None
+def _parcel(legs: Legs, ground: Ground, take: Take, *, first: bool) -> Parcel:
+    """Return one location's parcel. The first of a plan is not charged for splitting it."""
+    row, site = int(legs.rows[take.leg]), int(legs.sites[take.leg])
+    promise = ground.promise(row, site)
+    service = ground.offer.services[row] if ground.offer else None
     distance = None if ground.km is None else float(ground.km[site])
+    shares: dict[int, int] = {}
+    for lot in take.lines:
+        line = int(legs.lots.line[lot])
+        shares[line] = shares.get(line, 0) + int(legs.lots.quantity[lot])
     return Parcel(
         location_code=ground.problem.network.sites[site].code,
         service_code=None if service is None else service.code,
-        shares=tuple(
-            Share(sku=line.sku, quantity=int(share))
-            for line, share in zip(ground.problem.lines, shares, strict=True)
-            if share
-        ),
+        shares=tuple(Share(sku=ground.problem.lines[line].sku, quantity=shares[line]) for line in shares),
         ready_at=promise.ready_at,
         due_at=promise.due_at,
         arrives_earliest=promise.earliest,
         arrives_latest=promise.latest,
-        cost=cost,
+        cost=take.cost - (legs.free if first else 0),
         distance_km=distance,
         co2_grams=None if service is None or distance is None else round(service.co2_grams_per_km * distance),
+        work_day=ground.timetable.work_day(site),
     )
-
-
-def _promised(ground: Ground, row: int, site: int) -> Promise:
-    """Return the promise of a leg that no fence stopped; such a leg has one."""
-    promise = ground.promise(row, site)
-    if promise is None:
-        raise LookupError(ground.problem.network.sites[site].code)
-    return promise
 
 
 def _price(problem: Problem, service: Service) -> int:
@@ -240,46 +230,49 @@ def _price(problem: Problem, service: Service) -> int:
     return 0 if free else service.shopper_price
 
 
-def _missing(problem: Problem, shares: NDArray[np.int64]) -> tuple[Missing, ...]:
-    return tuple(
-        Missing(sku=line.sku, quantity=line.quantity - int(share))
-        for line, share in zip(problem.lines, shares, strict=True)
-        if share < line.quantity
-    )
+def _require_solvable(problem: Problem) -> None:
+    """Raise InvalidInput unless there are 1 to 100 lines."""
+    count = len(problem.lines)
+    if not 1 <= count <= MOST_LINES:
+        message = f"A cart has 1 to {MOST_LINES} different items; this one has {count}."
+        raise InvalidInput(message=message, path=["lines"])
 
 
 def _quantities(problem: Problem) -> NDArray[np.int64]:
     return np.array([line.quantity for line in problem.lines], dtype=np.int64)
 
 
-def _reasons(ground: Ground, level: ServiceLevel | None) -> Iterator[Unavailable]:
-    """Tell why there is no plan, where there is none, and which lines no one location can serve in full."""
-    problem = ground.problem
+def _too_many(level: ServiceLevel, problem: Problem) -> Unavailable:
+    code = UnavailabilityCode.TOO_MANY_PARCELS
+    message = SENTENCES[code].format(wish=_wish(level, problem), goods="the cart")
+    return Unavailable(method=FulfillmentMethod.DELIVERY, level=level, code=code, message=message)
+
+
+def _wish(level: ServiceLevel | None, problem: Problem) -> str:
+    return "pickup" if level is None else f"{level.lower().replace('_', '-')} delivery to {problem.country}"
+
+
+def _reasons(ground: Ground, level: ServiceLevel | None, covered: NDArray[np.int64]) -> Iterator[Unavailable]:
+    """Tell why there is no plan, where there is none, and of which lines less can be had than is wanted."""
+    problem, wanted = ground.problem, _quantities(ground.problem)
+    if (covered >= wanted).all():
+        return
     method = FulfillmentMethod.PICKUP if level is None else FulfillmentMethod.DELIVERY
-    wish = "pickup" if level is None else f"{level.lower().replace('_', '-')} delivery to {problem.country}"
-    wanted = _quantities(problem)
-    served = np.where(ground.open_legs()[..., np.newaxis], ground.room, 0).max(axis=(0, 1), initial=0)
-    if not served.any() and (code := ground.stopped_by(np.ones_like(wanted), wanted > 0)):
+    wish = _wish(level, problem)
+    if not covered.any() and (code := ground.stopped_by(np.ones_like(wanted), wanted > 0)):
         message = SENTENCES[code].format(wish=wish, goods="the cart")
         yield Unavailable(method=method, level=level, code=code, message=message)
-    for index in np.flatnonzero(served < wanted).tolist():
+    for index in np.flatnonzero(covered < wanted).tolist():
         line = problem.lines[index]
         code = ground.stopped_by(wanted, np.arange(wanted.size) == index)
         if code is UnavailabilityCode.OUT_OF_STOCK:
             most = ground.most(index)
             found = f"more than {most}" if most else "any"
-            message = f"{line.quantity} of {line.sku} are wanted; no location that offers {wish} has {found}."
-        elif served.any() and code is not None:
+            who = "no location that offers" if level is None else "the locations that offer"
+            has = "has" if level is None else "do not have"
+            message = f"{line.quantity} of {line.sku} are wanted; {who} {wish} {has} {found}."
+        elif covered.any() and code is not None:
             message = SENTENCES[code].format(wish=wish, goods=line.sku)
         else:
             continue
         yield Unavailable(method=method, level=level, sku=line.sku, code=code, message=message)
-
-
-def _fits(service: Service, site: Site) -> bool:
-    """Tell whether this location may use this carrier service."""
-    return (
-        (not service.location_kinds or site.kind in service.location_kinds)
-        and (not service.location_codes or site.code in service.location_codes)
-        and (site.service_codes is None or service.code in site.service_codes)
-    )

@@ -80,6 +80,11 @@ class Policy:
         limits = [fence.limit for fence in self.fences if fence.kind is FenceKind.MAX_PARCELS and fence.limit]
         return int(min(limits)) if limits else None
 
+    @property
+    def collected_today(self) -> bool:
+        """Tell whether the carrier has to collect on the present day."""
+        return any(fence.kind is FenceKind.CARRIER_CUTOFF for fence in self.fences)
+
 
 def check(policy: Policy) -> Policy:
     """Return the policy, or raise InvalidInput with the place of the mistake."""

@@ -48,9 +48,12 @@ class DayCapacity:
     units: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Zone:
-    """How far a carrier service reaches and how long it travels: days `(least, most)`, or minutes."""
+    """How far a carrier service reaches and how long it travels: days `(least, most)`, or minutes.
+
+    Zones, services and sites are told apart by identity: caches are keyed by them.
+    """
 
     name: str
     max_km: float
@@ -67,7 +70,7 @@ class Tariff:
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Service:
     """One product of one carrier. Times are local to the collecting location; money is in minor units of `currency`.
 
@@ -95,7 +98,7 @@ class Service:
     co2_grams_per_km: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Site:
     """A location as the planner sees it.
 
@@ -119,14 +122,16 @@ class Site:
     capacity: tuple[DayCapacity, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Network:
     """All sites, sorted by code, and all active carrier services, as one immutable snapshot.
 
     `latitudes` and `longitudes` (radians, shape `(sites,)`) stand beside `sites`, in the same order, as do the masks
     `active`, `ships` and `hands_out` (status ACTIVE, offers SHIP, offers PICKUP). `fits[service, site]` tells where a
     carrier service may be used, `kinds[site]` is the place of its kind in LocationKind. Sites with the same number in
-    `schedules` keep the same hours, closures, handling time and time zone. `plan.make_network` fills all of them.
+    `schedules` keep the same hours, closures, holidays, handling time and time zone; `keepers[schedule]` is the first
+    of them. `limited` are the places of the sites with a capacity; `order_limits[site, weekday]` and `unit_limits` are
+    theirs (1 is Monday), UNLIMITED where there is none. `network.make_network` fills all of them.
     """
 
     revision: int
@@ -140,6 +145,10 @@ class Network:
     fits: NDArray[np.bool_]
     kinds: NDArray[np.int64]
     schedules: NDArray[np.int64]
+    keepers: tuple[Site, ...]
+    limited: NDArray[np.int64]
+    order_limits: NDArray[np.int64]
+    unit_limits: NDArray[np.int64]
     position_by_code: Mapping[str, int]
 
 
@@ -216,7 +225,8 @@ class Parcel:
     """One location's share of a plan.
 
     `service_code` is None for pickup. `due_at` is when it has to be ready at the latest (the carrier's collection, or
-    `ready_at` for pickup). `cost` is what it costs the retailer, in minor units.
+    `ready_at` for pickup). `cost` is what its ratings come to, in minor units. `work_day` is the local day on which the
+    work begins, and whose capacity it uses.
     """
 
     location_code: str
@@ -229,6 +239,7 @@ class Parcel:
     cost: int
     distance_km: float | None = None
     co2_grams: int | None = None
+    work_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

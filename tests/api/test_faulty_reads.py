@@ -67,7 +67,7 @@ CART = {
     "tags": [],
 }
 CARTS = {
-    "lines": ([], [{"sku": f"item {n}", "quantity": 1} for n in range(11)]),
+    "lines": ([], [{"sku": f"item {n}", "quantity": 1} for n in range(101)]),
     "lines > lines.1.quantity": ([{"sku": "mug", "quantity": 1_000_000}] * 3000,),
     "lines > lines.1.unitPrice": ([{"sku": "mug", "quantity": 1}, {"sku": "mug", "quantity": 1, "unitPrice": "1"}],),
     "lines.0.quantity": (0, -1, 1_000_001, 2**31 - 1),

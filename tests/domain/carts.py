@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from domain.planning.costs import HANDLING
-from domain.planning.plan import make_network
+from domain.planning.network import make_network
 from domain.planning.problem import (
     Answer,
     Line,

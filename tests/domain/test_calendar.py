@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -6,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.planning.calendar import (
-    Calendar,
     collect,
     delivery,
     latest_order,
@@ -17,9 +17,11 @@ from domain.planning.calendar import (
     ready_at,
     stays_open,
 )
-from domain.planning.plan import make_network
+from domain.planning.network import make_network
 from domain.planning.problem import Opening, Point, Service, Site, Zone
+from domain.planning.timetable import timetable
 from domain.vocabulary import LocationKind, LocationService, LocationStatus, ServiceLevel
+from tests.domain.carts import problem
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEK = tuple(range(1, 8))
@@ -119,7 +121,7 @@ def test_what_takes_no_time_is_ready_up_to_the_moment_of_closing() -> None:
 
 def test_hours_that_the_clock_skips_do_not_open() -> None:
     night_owl = site(hours(150, 180))
-    assert openings_on(night_owl, date(2026, 3, 29)) == []
+    assert openings_on(night_owl, date(2026, 3, 29)) == ()
     assert len(openings_on(night_owl, date(2026, 3, 30))) == 1
 
 
@@ -251,12 +253,12 @@ def test_a_location_opens_again_today_until_its_last_hour_has_passed() -> None:
 
 
 def test_sites_with_the_same_hours_share_their_promises() -> None:
-    network = make_network(1, [site()], [service()])
-    calendar = Calendar(network, berlin(2026, 11, 23, 9))
-    first = calendar.delivery(0, network.services[0], days(1, 2))
+    network, zone = make_network(1, [site(), replace(site(), code="B")], [service()]), days(1, 2)
+    times = timetable(replace(problem([[1], [1]]), network=network, now=berlin(2026, 11, 23, 9)))
+    first = times.delivery(0, network.services[0], zone)
     assert first is not None
-    assert first is calendar.delivery(0, network.services[0], days(1, 2))
-    assert first == delivery(site(), service(), days(1, 2), berlin(2026, 11, 23, 11))
+    assert first is times.delivery(1, network.services[0], zone)
+    assert first == delivery(site(), service(), zone, berlin(2026, 11, 23, 11))
 
 
 # Around every night on which some clock changes, and around the end of the year.

@@ -69,18 +69,26 @@ def test_stock_that_no_place_has_is_told_for_the_level_and_the_line() -> None:
     ]
 
 
-def test_a_quantity_that_no_single_place_has_is_cut_to_the_most_that_one_has() -> None:
+def test_a_quantity_that_no_single_place_has_comes_in_lots_of_several() -> None:
     answer = plan_deliveries(problem([[3, 1], [5, 0], [2, 0]], (9, 1)))
     plan = only(answer)
-    assert plan.missing == (Missing(sku="S0", quantity=4),)
+    assert plan.missing == answer.unavailable == ()
     assert [(parcel.location_code, parcel.shares) for parcel in plan.parcels] == [
-        ("BER-1", (Share(sku="S1", quantity=1),)),
+        ("BER-1", (Share(sku="S0", quantity=3), Share(sku="S1", quantity=1))),
         ("BER-2", (Share(sku="S0", quantity=5),)),
+        ("WH-1", (Share(sku="S0", quantity=1),)),
     ]
+
+
+def test_what_all_places_together_lack_is_missing() -> None:
+    answer = plan_deliveries(problem([[3, 1], [5, 0], [2, 0]], (12, 1)))
+    plan = only(answer)
+    assert plan.missing == (Missing(sku="S0", quantity=2),)
+    assert sum(share.quantity for parcel in plan.parcels for share in parcel.shares if share.sku == "S0") == 10
     (reason,) = answer.unavailable
     assert (reason.code, reason.sku, reason.level) == (UnavailabilityCode.OUT_OF_STOCK, "S0", ServiceLevel.STANDARD)
-    assert "9 of S0" in reason.message
-    assert "more than 5" in reason.message
+    assert "12 of S0" in reason.message
+    assert "more than 10" in reason.message
 
 
 def test_a_line_that_nobody_has_is_missing_whole() -> None:
@@ -89,10 +97,13 @@ def test_a_line_that_nobody_has_is_missing_whole() -> None:
     assert reasons(answer) == [(UnavailabilityCode.OUT_OF_STOCK, ServiceLevel.STANDARD, "S1")]
 
 
-def test_a_line_too_heavy_for_one_parcel_is_cut_to_what_a_parcel_holds() -> None:
-    answer = plan_deliveries(problem([[9], [9], [9]], (9,), grams=5000))
-    assert only(answer).missing == (Missing(sku="S0", quantity=3),)
-    assert reasons(answer) == [(UnavailabilityCode.TOO_HEAVY, ServiceLevel.STANDARD, "S0")]
+def test_a_line_too_heavy_for_one_parcel_comes_in_several_from_where_it_is() -> None:
+    answer = plan_deliveries(problem([[9], [0], [0]], (9,), grams=5000))
+    assert answer.unavailable == ()
+    assert [(parcel.location_code, parcel.shares[0].quantity) for parcel in only(answer).parcels] == [
+        ("BER-1", 6),
+        ("BER-1", 3),
+    ]
 
 
 def test_a_parcel_keeps_to_the_limit_of_the_service_below_that_of_the_tariff() -> None:

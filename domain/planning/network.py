@@ -1,0 +1,158 @@
+"""The network in columns, and what a kind of delivery finds in it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.planning.problem import UNLIMITED, Network, Point, Service, Site, Zone
+from domain.planning.rates import IMPOSSIBLE, Tariff
+from domain.vocabulary import LocationKind, LocationService, LocationStatus, ServiceLevel
+
+EARTH_RADIUS_KM = 6371.0088
+WEEKDAYS = 8
+"""Seven, numbered from 1."""
+
+
+def make_network(revision: int, sites: Iterable[Site], services: Iterable[Service]) -> Network:
+    """Return the network of these sites and carrier services, sorted by code, with its columns."""
+    ordered = tuple(sorted(sites, key=lambda site: site.code))
+    offered = tuple(sorted(services, key=lambda service: service.code))
+    numbers: dict[tuple[object, ...], int] = {}
+    keepers: list[Site] = []
+    schedules = []
+    for site in ordered:
+        schedule = (site.time_zone, site.openings, site.closures, site.public_holidays, site.handling)
+        schedules.append(numbers.setdefault(schedule, len(numbers)))
+        if len(keepers) < len(numbers):
+            keepers.append(site)
+    order_limits, unit_limits = _limits(ordered)
+    return Network(
+        revision=revision,
+        sites=ordered,
+        services=offered,
+        latitudes=np.radians([site.position.latitude for site in ordered]),
+        longitudes=np.radians([site.position.longitude for site in ordered]),
+        active=np.array([site.status is LocationStatus.ACTIVE for site in ordered], dtype=np.bool_),
+        ships=np.array([LocationService.SHIP in site.services for site in ordered], dtype=np.bool_),
+        hands_out=np.array([LocationService.PICKUP in site.services for site in ordered], dtype=np.bool_),
+        fits=np.array([[_fits(service, site) for site in ordered] for service in offered], dtype=np.bool_).reshape(
+            len(offered), len(ordered)
+        ),
+        kinds=np.array([list(LocationKind).index(site.kind) for site in ordered], dtype=np.int64),
+        schedules=np.array(schedules, dtype=np.int64),
+        keepers=tuple(keepers),
+        limited=np.flatnonzero((np.minimum(order_limits, unit_limits) < UNLIMITED).any(axis=1)),
+        order_limits=order_limits,
+        unit_limits=unit_limits,
+        position_by_code={site.code: position for position, site in enumerate(ordered)},
+    )
+
+
+def distances_km(network: Network, point: Point) -> NDArray[np.float64]:
+    """Return the great-circle distance from each site to the point, in km (sites,)."""
+    latitude, longitude = np.radians(point.latitude), np.radians(point.longitude)
+    haversine = (
+        np.sin((network.latitudes - latitude) / 2) ** 2
+        + np.cos(latitude) * np.cos(network.latitudes) * np.sin((network.longitudes - longitude) / 2) ** 2
+    )
+    distances: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
+    return distances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """What one carrier service takes into one of its zones: parcels of up to `limit` grams, -1 for none at all."""
+
+    service: Service
+    zone: Zone
+    limit: int
+    tariff: Tariff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The carrier services of one level, into one country, in one currency.
+
+    A service's zones are ascending by distance, and its lanes follow each other in `lanes`: those of the service with
+    the place `row` begin at `starts[row]`, and `reach[row]` holds how far each goes, in km. `open[row, site]` tells
+    which sites ship with the service. `limits[lane]` is the heaviest parcel, in grams; the last, -1, is no lane's.
+    """
+
+    services: tuple[Service, ...]
+    lanes: tuple[Lane, ...]
+    starts: NDArray[np.int64]
+    reach: tuple[NDArray[np.float64], ...]
+    open: NDArray[np.bool_]
+    limits: NDArray[np.int64]
+
+    def lanes_at(self, km: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return which lane leads from sites at these distances (services, sites); the number of lanes: none."""
+        found = np.empty(self.open.shape, dtype=np.int64)
+        for row, reach in enumerate(self.reach):
+            lane = np.searchsorted(reach, km)
+            found[row] = np.where(lane < reach.size, lane + self.starts[row], len(self.lanes))
+        return found
+
+
+@lru_cache(maxsize=256)
+def offer(network: Network, level: ServiceLevel, country: str | None, currency: str) -> Offer:
+    """Return what the network has to deliver at this level into this country, priced in this currency."""
+    chosen = [
+        row
+        for row, service in enumerate(network.services)
+        if service.level == level and service.currency == currency and country in service.countries
+    ]
+    services = tuple(network.services[row] for row in chosen)
+    zones = [sorted(service.zones, key=lambda zone: zone.max_km) for service in services]
+    lanes = tuple(_lane(service, zone) for service, reached in zip(services, zones, strict=True) for zone in reached)
+    return Offer(
+        services=services,
+        lanes=lanes,
+        starts=np.cumsum([0, *(len(reached) for reached in zones)], dtype=np.int64),
+        reach=tuple(np.array([zone.max_km for zone in reached], dtype=np.float64) for reached in zones),
+        open=network.fits[chosen] & network.ships,
+        limits=np.array([*(lane.limit for lane in lanes), -1], dtype=np.int64),
+    )
+
+
+def _lane(service: Service, zone: Zone) -> Lane:
+    """Return the lane. A service without any tariff is free of charge; one with tariffs needs a price for the zone."""
+    steps = sorted((tariff.max_grams, tariff.amount) for tariff in service.tariffs if tariff.zone == zone.name)
+    limit = UNLIMITED if service.max_grams is None else service.max_grams
+    if service.tariffs:
+        limit = min(limit, steps[-1][0] if steps else -1)
+    kept = {min(weight, limit): amount for weight, amount in reversed(steps or [(UNLIMITED, 0)])}
+    weights = sorted(kept)
+    return Lane(
+        service=service,
+        zone=zone,
+        limit=limit,
+        tariff=Tariff(
+            weights=np.array(weights, dtype=np.int64),
+            amounts=np.array([*(kept[weight] for weight in weights), IMPOSSIBLE], dtype=np.int64),
+        ),
+    )
+
+
+def _limits(sites: Iterable[Site]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many orders and how many units each site can do on each weekday (sites, 8)."""
+    ordered = tuple(sites)
+    orders = np.full((len(ordered), WEEKDAYS), UNLIMITED, dtype=np.int64)
+    units = orders.copy()
+    for row, site in enumerate(ordered):
+        for day in site.capacity:
+            orders[row, day.weekday] = UNLIMITED if day.orders is None else day.orders
+            units[row, day.weekday] = UNLIMITED if day.units is None else day.units
+    return orders, units
+
+
+def _fits(service: Service, site: Site) -> bool:
+    """Tell whether this location may use this carrier service."""
+    return (
+        (not service.location_kinds or site.kind in service.location_kinds)
+        and (not service.location_codes or site.code in service.location_codes)
+        and (site.service_codes is None or service.code in site.service_codes)
+    )

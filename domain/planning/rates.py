@@ -1,0 +1,78 @@
+"""What parcels cost, as the solver sees it: numbers only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# More than any cost, and small enough that it fits into 64 bits together with the number of a leg.
+IMPOSSIBLE = 1 << 44
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What carriage costs by weight: `amounts[step]`, in minor units, up to `weights[step]` grams, ascending.
+
+    `amounts` has one more at the end, IMPOSSIBLE: what is too heavy.
+    """
+
+    weights: NDArray[np.int64]
+    amounts: NDArray[np.int64]
+
+    def charge(self, grams: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what parcels of these weights cost."""
+        charged: NDArray[np.int64] = self.amounts[np.searchsorted(self.weights, grams)]
+        return charged
+
+    def times(self, factor: float) -> "Tariff":
+        """Return the tariff at another rate; what is too heavy stays so."""
+        amounts = np.where(self.amounts < IMPOSSIBLE, np.rint(self.amounts * factor).astype(np.int64), IMPOSSIBLE)
+        return Tariff(weights=self.weights, amounts=amounts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What each leg charges, in minor units. A leg is one location with one carrier service; the earlier wins a tie.
+
+    Leg `j` can take the lines `able[j]`. A parcel of the lines T costs `fixed[j]` and, as all legs of its `group[j]`
+    do, `per_line[group, l]` for each line l of T and what `tariffs[tariff[group]]` says to their weight, the sum of
+    `grams[l]`.
+    """
+
+    fixed: NDArray[np.int64]
+    able: NDArray[np.bool_]
+    group: NDArray[np.int64]
+    per_line: NDArray[np.int64]
+    tariff: NDArray[np.int64]
+    tariffs: tuple[Tariff, ...]
+    grams: NDArray[np.int64]
+
+    def cost(self, leg: int, lines: list[int]) -> int:
+        """Return what one parcel of these lines costs at a leg; IMPOSSIBLE or more where it cannot be."""
+        if not self.able[leg, lines].all():
+            return IMPOSSIBLE
+        group = self.group[leg]
+        carriage = self.tariffs[self.tariff[group]].charge(self.grams[lines].sum())
+        return int(self.fixed[leg] + self.per_line[group, lines].sum() + carriage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """The lines that one leg takes in one parcel, ascending, and what that costs, in minor units."""
+
+    leg: int
+    lines: tuple[int, ...]
+    cost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """Parcels that take every line, by leg; none where no legs together can. No cover costs less than `bound`."""
+
+    takes: tuple[Take, ...]
+    bound: int
+
+    @property
+    def cost(self) -> int:
+        """What the parcels cost together, in minor units."""
+        return sum(take.cost for take in self.takes)

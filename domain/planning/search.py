@@ -1,0 +1,175 @@
+"""A good cover of more lines than can be solved exactly, and a bound that no cover undercuts.
+
+Some parcels of a cover are taken apart, and their lines put together anew in the best way there is: what is left of
+them as bundles, the solver of few lines does it exactly. That is repeated from several beginnings, with a fixed seed,
+until nothing gets better for a while: the same problem has the same answer.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.planning.rates import IMPOSSIBLE, Cover, Rates, Take, Tariff
+from domain.planning.solve import MOST_EXACT, cheapest, tabulate
+
+SEED = 20_26
+STARTS = 3
+MOST_ROUNDS = 200
+PATIENCE = 15
+MOST_REOPENED = 4
+"""So many parcels are taken apart at once, at most."""
+PASSES = 40
+MOST_LEGS = 100
+EACH_LEGS = 3
+DEARER = IMPOSSIBLE >> 8
+"""What each parcel costs more while the fewest parcels are looked for."""
+
+
+def search(rates: Rates, *, most_parcels: int | None = None) -> Cover:
+    """Return a good cover of all lines, with at most so many parcels; no parcels where none was found."""
+    nothing = Cover(takes=(), bound=0)
+    if not rates.able.any(axis=0).all():
+        return nothing
+    least, slack = bound(rates)
+    legs = _promising(rates, slack)
+    few = replace(rates, fixed=rates.fixed[legs], able=rates.able[legs], group=rates.group[legs])
+    random = np.random.default_rng(SEED)
+    found = [_from(few, random, start, most_parcels) for start in range(STARTS)]
+    takes = min((takes for takes in found if takes), key=_order, default=[])
+    takes = [replace(take, leg=int(legs[take.leg])) for take in takes]
+    return Cover(takes=tuple(takes), bound=min(least, _order(takes)[0])) if takes else nothing
+
+
+def bound(rates: Rates) -> tuple[int, NDArray[np.int64]]:
+    """Return what every cover costs at least, in minor units, and what it costs more if it uses a leg (legs,).
+
+    Carriage is taken for the straight line, of three below each tariff, that gives the highest bound.
+    """
+    grams = rates.grams.astype(np.float64)
+    found = []
+    for share in (0.0, 0.5, 1.0):
+        lines = [_below(tariff, share) for tariff in rates.tariffs]
+        once, by_gram = (np.array(part)[rates.tariff] for part in zip(*lines, strict=True))
+        per_line = rates.per_line + np.floor(by_gram[:, np.newaxis] * grams).astype(np.int64)
+        found.append(_ascent(rates, rates.fixed + np.floor(once)[rates.group].astype(np.int64), per_line))
+    return max(found, key=lambda each: each[0])
+
+
+def _below(tariff: Tariff, share: float) -> tuple[float, float]:
+    """Return a straight line that no parcel of the tariff is cheaper than: its height, and its slope by gram."""
+    weights, amounts = tariff.weights, tariff.amounts[:-1]
+    height = (1 - share) * float(amounts[0])
+    return height, float(((amounts - height) / np.maximum(weights, 1)).min())
+
+
+def _ascent(rates: Rates, fixed: NDArray[np.int64], per_line: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """Return the bound where carriage is no more than what is fixed, and by line: the dual ascent of Erlenkotter.
+
+    Each line offers more and more, as long as all lines together offer no leg more than its parcel costs.
+    """
+    charges = np.ascontiguousarray(np.where(rates.able, per_line[rates.group], IMPOSSIBLE).T)
+    left, offers = fixed.copy(), charges.min(axis=1)
+    for _ in range(PASSES):
+        raised = False
+        for line, charge in enumerate(charges):
+            taken = charge <= offers[line]
+            beyond = int(charge[~taken].min(initial=IMPOSSIBLE))
+            more = min(int(left[taken].min()), beyond - int(offers[line]))
+            if more > 0:
+                offers[line] += more
+                left[taken] -= more
+                raised = True
+        if not raised:
+            break
+    return int(offers.sum()), left
+
+
+def _promising(rates: Rates, slack: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the legs, ascending, that a cheap cover is likely to use, and for each line some that can take it."""
+    best = np.argsort(slack, kind="stable")
+    chosen = [best[:MOST_LEGS], *(best[rates.able[best, line]][:EACH_LEGS] for line in range(rates.able.shape[1]))]
+    return np.unique(np.concatenate(chosen))
+
+
+def _from(rates: Rates, random: np.random.Generator, start: int, most_parcels: int | None) -> list[Take]:
+    """Return the cover that one beginning leads to."""
+    takes = _greedy(rates, random.uniform(1.0, 1.0 + start / 2, rates.fixed.size))
+    if most_parcels is not None and len(takes) > most_parcels:
+        dearer = replace(rates, fixed=rates.fixed + DEARER)
+        takes = _improved(dearer, [_cheaper(take, -DEARER) for take in takes], random, None)
+        takes = [_cheaper(take, DEARER) for take in takes]
+        if len(takes) > most_parcels:
+            return []
+    return _improved(rates, takes, random, most_parcels)
+
+
+def _cheaper(take: Take, amount: int) -> Take:
+    return replace(take, cost=take.cost - amount)
+
+
+def _greedy(rates: Rates, dearness: NDArray[np.float64]) -> list[Take]:
+    """Return the cover that takes the cheapest parcel a line again and again; `dearness` sways it."""
+    tariff = rates.tariff[rates.group]
+    heaviest = np.array([tariff.weights[-1] for tariff in rates.tariffs])[tariff]
+    left, takes = np.arange(rates.able.shape[1]), []
+    while left.size:
+        able = rates.able[:, left]
+        able &= np.cumsum(np.where(able, rates.grams[left], 0), axis=1) <= heaviest[:, np.newaxis]
+        grams = able @ rates.grams[left]
+        costs = rates.fixed + np.where(able, rates.per_line[:, left][rates.group], 0).sum(axis=1)
+        for number, each in enumerate(rates.tariffs):
+            costs[tariff == number] += each.charge(grams[tariff == number])
+        count = able.sum(axis=1)
+        leg = int(np.where(count > 0, costs * dearness / np.maximum(count, 1), np.inf).argmin())
+        if not count[leg]:
+            return []
+        lines = left[able[leg]].tolist()
+        takes.append(Take(leg=leg, lines=tuple(lines), cost=rates.cost(leg, lines)))
+        left = left[~able[leg]]
+    return takes
+
+
+def _improved(rates: Rates, takes: list[Take], random: np.random.Generator, most_parcels: int | None) -> list[Take]:
+    """Return the cover after taking parcels apart and putting them together anew, until that no longer helps."""
+    stale = rounds = 0
+    while takes and stale < PATIENCE and rounds < MOST_ROUNDS:
+        order = random.permutation(len(takes))
+        size = min(int(random.integers(2, MOST_REOPENED + 1)), len(takes))
+        reopened, kept = [takes[place] for place in order[:size]], [takes[place] for place in order[size:]]
+        most = None if most_parcels is None else most_parcels - len(kept)
+        better = _rebuilt(rates, _bundles(reopened, random), most)
+        rounds += 1
+        stale += 1
+        if better and _order(better) < _order(reopened):
+            takes, stale = kept + better, 0
+    return sorted(takes, key=lambda take: (take.leg, take.lines))
+
+
+def _bundles(takes: list[Take], random: np.random.Generator) -> list[list[int]]:
+    """Return the lines of parcels in up to ten bundles: as many alone as there may be, the rest as they are."""
+    lines = [line for take in takes for line in take.lines]
+    if len(lines) <= MOST_EXACT:
+        return [[line] for line in lines]
+    alone = set(random.permutation(lines)[: MOST_EXACT - len(takes)].tolist())
+    rest = [[line for line in take.lines if line not in alone] for take in takes]
+    return [[line] for line in sorted(alone)] + [bundle for bundle in rest if bundle]
+
+
+def _rebuilt(rates: Rates, bundles: list[list[int]], most_parcels: int | None) -> list[Take]:
+    """Return the cheapest parcels for these bundles of lines."""
+    bundled = replace(
+        rates,
+        able=np.stack([rates.able[:, bundle].all(axis=1) for bundle in bundles], axis=1),
+        per_line=np.stack([rates.per_line[:, bundle].sum(axis=1) for bundle in bundles], axis=1),
+        grams=np.array([rates.grams[bundle].sum() for bundle in bundles]),
+    )
+    cover = cheapest(tabulate(bundled), most_parcels=most_parcels)
+    return [
+        replace(take, lines=tuple(sorted(line for place in take.lines for line in bundles[place])))
+        for take in cover.takes
+    ]
+
+
+def _order(takes: list[Take]) -> tuple[int, int, list[tuple[int, tuple[int, ...]]]]:
+    return sum(take.cost for take in takes), len(takes), sorted((take.leg, take.lines) for take in takes)

@@ -1,0 +1,169 @@
+"""When each site of a network could do the work, given what it has taken on already, and what it could then promise."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.planning import calendar
+from domain.planning.calendar import Promise
+from domain.planning.problem import UNLIMITED, Committed, Network, Problem, Service, Site, Zone
+from domain.vocabulary import FenceKind
+
+PARTS = 10_000
+SPAN = 1 << 22
+NEVER = 0
+"""No day: the site is full, or shut, on every day in sight."""
+
+
+def committed(network: Network, work: Mapping[tuple[str, date], tuple[int, int]]) -> Committed | None:
+    """Return how many orders and units each location has on each of its local days; None where there is nothing."""
+    known = {key: used for key, used in work.items() if key[0] in network.position_by_code}
+    if not known:
+        return None
+    first, last = min(day for _, day in known), max(day for _, day in known)
+    orders = np.zeros((len(network.sites), (last - first).days + 1), dtype=np.int64)
+    units = orders.copy()
+    for (code, day), used in known.items():
+        place = network.position_by_code[code], (day - first).days
+        orders[place], units[place] = used
+    return Committed(first=first, orders=orders, units=units)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """The promises of a network at one moment, each computed once for all the sites that keep the same schedule.
+
+    Sites with the same number in `turns` keep the same schedule and begin at the same moment. `starts[site]` is the day
+    on which the work begins, as a proleptic ordinal, NEVER where it does not; `full[site]` tells which begin so late
+    because they are full before. Both are None where nobody is.
+    """
+
+    network: Network
+    now: datetime
+    turns: NDArray[np.int64]
+    starts: NDArray[np.int64] | None = None
+    full: NDArray[np.bool_] | None = None
+    _ready: dict[int, datetime | None] = field(default_factory=dict)
+    _deliveries: dict[tuple[int, Service, Zone], Promise | None] = field(default_factory=dict)
+
+    def pickup(self, site: int) -> Promise | None:
+        """Return from when goods ordered now can be picked up at the site with this place, if ever."""
+        ready = self._ready_at(site)
+        return None if ready is None else calendar.pickup(self.network.sites[site], ready)
+
+    def delivery(self, site: int, service: Service, zone: Zone) -> Promise | None:
+        """Return what the site with this place can promise with this service into this zone, if anything."""
+        key = (int(self.turns[site]), service, zone)
+        if key not in self._deliveries:
+            ready = self._ready_at(site)
+            keeper = self.network.keepers[self.network.schedules[site]]
+            self._deliveries[key] = None if ready is None else calendar.delivery(keeper, service, zone, ready)
+        return self._deliveries[key]
+
+    def work_day(self, site: int) -> date | None:
+        """Return the local day on which the site with this place begins; None: not in sight."""
+        if self.starts is None or self.full is None or not self.full[site]:
+            return calendar.work_day(self.network.keepers[self.network.schedules[site]], self.now)
+        start = int(self.starts[site])
+        return None if start == NEVER else date.fromordinal(start)
+
+    def postponed(self, site: int) -> bool:
+        """Tell whether the site with this place begins later than it is open, because it is full."""
+        return self.full is not None and bool(self.full[site])
+
+    def _ready_at(self, site: int) -> datetime | None:
+        turn = int(self.turns[site])
+        if turn not in self._ready:
+            self._ready[turn] = self._begin(site)
+        return self._ready[turn]
+
+    def _begin(self, site: int) -> datetime | None:
+        keeper = self.network.keepers[self.network.schedules[site]]
+        if not self.postponed(site):
+            return calendar.ready_at(keeper, self.now)
+        day = self.work_day(site)
+        return None if day is None else calendar.ready_at(keeper, calendar.moment(keeper.time_zone, day, 0))
+
+
+def timetable(problem: Problem) -> Timetable:
+    """Return when the sites could do the work of a problem; one that is full begins on its next day with room."""
+    network, now = problem.network, problem.now.astimezone(UTC)
+    free = Timetable(network=network, now=now, turns=network.schedules)
+    if not network.limited.size:
+        return free
+    wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
+    units = np.clip(problem.available, 0, wanted).sum(axis=1)
+    starts = np.full(units.size, NEVER, dtype=np.int64)
+    _start(network, network.limited, starts, lambda keeper, _: calendar.work_day(keeper, now))
+    full = np.zeros(units.size, dtype=np.bool_)
+    busy = _busy(problem, network.limited, starts, units)
+    while busy.size:
+        full[busy] = True
+        _start(network, busy, starts, lambda keeper, day: calendar.next_work_day(keeper, date.fromordinal(day)))
+        starts[starts > now.toordinal() + calendar.HORIZON_DAYS] = NEVER
+        busy = _busy(problem, busy, starts, units)
+    if not full.any():
+        return replace(free, starts=starts)
+    late = np.where(starts == NEVER, calendar.HORIZON_DAYS + 3, starts - now.toordinal() + 2)
+    _, turns = np.unique(network.schedules * (calendar.HORIZON_DAYS + 4) + np.where(full, late, 0), return_inverse=True)
+    return replace(free, turns=turns, starts=starts, full=full)
+
+
+def used(
+    problem: Problem, sites: NDArray[np.int64], days: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many orders and units these sites have on these days (ordinals, beside `sites`) already."""
+    work = problem.committed
+    if work is None:
+        return np.zeros_like(sites), np.zeros_like(sites)
+    column = days - work.first.toordinal()
+    known = (column >= 0) & (column < work.orders.shape[1])
+    column = np.where(known, column, 0)
+    return np.where(known, work.orders[sites, column], 0), np.where(known, work.units[sites, column], 0)
+
+
+def limits(
+    problem: Problem, sites: NDArray[np.int64], days: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many orders and units these sites may do on these days (ordinals, beside `sites`), by the policy."""
+    weekday = (days - 1) % 7 + 1
+    orders, units = problem.network.order_limits[sites, weekday], problem.network.unit_limits[sites, weekday]
+    shares = [
+        fence.limit for fence in problem.policy.fences if fence.kind is FenceKind.CAPACITY and fence.limit is not None
+    ]
+    if not shares:
+        return orders, units
+    parts = int(min(shares) * PARTS)
+    orders, units = (np.where(limit < UNLIMITED, limit * parts // PARTS, limit) for limit in (orders, units))
+    return orders, units
+
+
+def _busy(
+    problem: Problem, sites: NDArray[np.int64], starts: NDArray[np.int64], units: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return those of the sites that have no room on the day they start.
+
+    An order of more units than a day has room for is taken on a day that is still empty.
+    """
+    sites = sites[starts[sites] != NEVER]
+    most_orders, most_units = limits(problem, sites, starts[sites])
+    orders_used, units_used = used(problem, sites, starts[sites])
+    over = (units_used + units[sites] > most_units) & ((units_used > 0) | (most_units == 0))
+    busy: NDArray[np.int64] = sites[(orders_used >= most_orders) | over]
+    return busy
+
+
+def _start(
+    network: Network,
+    sites: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    day: Callable[[Site, int], date | None],
+) -> None:
+    """Let these sites start on the day that is theirs after that on which they start now, once for each schedule."""
+    keys = network.schedules[sites] * SPAN + starts[sites]
+    for key in np.unique(keys).tolist():
+        found = day(network.keepers[key // SPAN], key % SPAN)
+        starts[sites[keys == key]] = NEVER if found is None else found.toordinal()
