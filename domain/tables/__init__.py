@@ -5,7 +5,7 @@ from sqlmodel import SQLModel
 
 from domain.tables import assignments, feed, inventory, network, orders, replenishment, reservations, timers
 
-sa.Sequence("feed_id", increment=32, metadata=SQLModel.metadata)
+sa.Sequence("feed_id", start=32, increment=32, metadata=SQLModel.metadata)
 sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
 sa.Sequence("timeline_id_seq", metadata=SQLModel.metadata)
 sa.Sequence("transfer_number", start=100001, metadata=SQLModel.metadata)
