@@ -10,21 +10,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from io import TextIOWrapper
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from app.load.records import Record, read_cells, read_level, read_service
+from app.load.records import Columns, Read, Record, each, read_levels, read_service, read_table
 from app.settings import InvalidSettingError
 from app.wakeups import CHANNEL
 from domain import shortage
-from domain.errors import InvalidInput
 from domain.imports import ImportOutcome, OnRowError
 from domain.inventory import ItemRecord, Key, StockRecord, import_items, import_stock
 from domain.network import (
@@ -39,7 +39,6 @@ from domain.transaction import Connection, Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
 
-ROWS_AT_ONCE = 20_000
 CONNECTIONS = 4
 STATEMENT_TIMEOUT_MS = 120_000
 
@@ -56,16 +55,28 @@ class Kind:
     """
 
     record: type[Record]
-    read: Callable[[object], Record]
+    read: Callable[[Columns, Sequence[Any]], Read]
     key: Callable[[Record], Hashable]
     write: Callable[[Database, Sequence[Record]], Awaitable[ImportOutcome]]
     required: Sequence[str] = ()
+    rows_at_once: int = 20_000
     parts_at_once: int = 1
 
     @property
     def columns(self) -> list[str]:
         """Return the names of all columns."""
         return list(self.record.__annotations__)
+
+
+_Rows: TypeAlias = tuple[Columns, list[int], list[Any]]
+
+
+class _Part(NamedTuple):
+    """Records to write, the line that each came from, and the lines that are no such record."""
+
+    lines: list[int]
+    records: Sequence[Record]
+    bad: list[tuple[int, str]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,18 +160,18 @@ async def _load_file(database: Database, path: Path, kind: Kind, progress: Progr
     writing: deque[asyncio.Task[list[tuple[int, str]]]] = deque()
 
     async def written() -> None:
-        for line, reason in sorted(await writing.popleft()):
-            loaded.failed += 1
-            progress.console.print(f"{path}:{line}: {reason}")
+        bad = sorted(await writing.popleft())
+        loaded.failed += len(bad)
+        if bad:
+            progress.console.print("\n".join(f"{path}:{line}: {reason}" for line, reason in bad))
 
     with _open(path) as file:
         bar = progress.add_task(path.name, total=os.fstat(file.fileno()).st_size)
-        rows = _rows(path, file, kind)
+        parts = _parts(path, file, kind)
         try:
-            while part := list(islice(rows, ROWS_AT_ONCE)):
-                # Postgres merges one part while the next is read.
-                writing.append(asyncio.create_task(_load_part(database, part, kind, loaded)))
-                await asyncio.sleep(0)
+            # Postgres merges some parts while the next is read.
+            while part := await asyncio.to_thread(_read, parts, kind, loaded):
+                writing.append(asyncio.create_task(_write(database, part, kind, loaded)))
                 if len(writing) == kind.parts_at_once:
                     await written()
                 progress.update(bar, completed=cast("BinaryIO", file.buffer).tell())
@@ -173,30 +184,33 @@ async def _load_file(database: Database, path: Path, kind: Kind, progress: Progr
     return loaded
 
 
-async def _load_part(
-    database: Database, part: Sequence[tuple[int, object]], kind: Kind, loaded: Loaded
-) -> list[tuple[int, str]]:
-    """Write rows; return the lines that failed, each with its reason."""
-    records: list[Record] = []
-    lines: list[int] = []
-    bad: list[tuple[int, str]] = []
-    for line, said in part:
-        try:
-            record = kind.read(said)
-        except InvalidInput as error:
-            bad.append((line, _reason(error.message, error.path)))
-            continue
-        before = loaded.lines.setdefault(hash(kind.key(record)), line)
-        if before == line:
-            records.append(record)
-            lines.append(line)
-        else:
-            bad.append((line, f"Line {before} is about the same thing."))
-    outcome = await kind.write(database, records)
+def _read(parts: Iterator[_Rows], kind: Kind, loaded: Loaded) -> _Part | None:
+    """Return the next part of the file, None after the last."""
+    if (part := next(parts, None)) is None:
+        return None
+    columns, lines, rows = part
+    records, faults = kind.read(columns, rows)
+    bad = [(lines[number], _reason(fault.message, fault.path)) for number, fault in faults.items()]
+    if faults:
+        lines = [line for number, line in enumerate(lines) if number not in faults]
+        records = [record for number, record in enumerate(records) if number not in faults]
+    before = list(map(loaded.lines.setdefault, map(hash, map(kind.key, records)), lines))
+    if before != lines:
+        again = [(line, first) for line, first in zip(lines, before, strict=True) if line != first]
+        bad += [(line, f"Line {first} is about the same thing.") for line, first in again]
+        records = [record for record, line, first in zip(records, lines, before, strict=True) if line == first]
+        lines = [line for line, first in zip(lines, before, strict=True) if line == first]
+    return _Part(lines, records, bad)
+
+
+async def _write(database: Database, part: _Part, kind: Kind, loaded: Loaded) -> list[tuple[int, str]]:
+    """Write a part; return the lines that failed, each with its reason."""
+    outcome = await kind.write(database, part.records)
     loaded.created += outcome.created
     loaded.updated += outcome.updated
     loaded.unchanged += outcome.unchanged
-    return bad + [(lines[failure.row], _reason(failure.message, failure.path)) for failure in outcome.failed]
+    failed = [(part.lines[failure.row], _reason(failure.message, failure.path)) for failure in outcome.failed]
+    return part.bad + failed
 
 
 def _reason(message: str, path: Sequence[str]) -> str:
@@ -215,7 +229,7 @@ def _examine(path: Path, kind: Kind, talk: Console) -> None:
     with _open(path) as file:
         if not kind.required:
             return
-        columns = next((columns for _, columns in _lines(path, file)), [])
+        columns, _ = _table(path, file)
     missing = [column for column in kind.required if column not in columns]
     if missing:
         raise UnreadableFileError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(kind.required)}")
@@ -224,18 +238,21 @@ def _examine(path: Path, kind: Kind, talk: Console) -> None:
         talk.print(f"{path}: passing over the columns {', '.join(unknown)}, which mean nothing here")
 
 
-def _rows(path: Path, file: TextIOWrapper, kind: Kind) -> Iterator[tuple[int, object]]:
-    """Yield each row with the line it begins in: a dictionary, or what is wrong with its form."""
-    if not kind.required:
-        yield from _elements(path, file)
-        return
+def _parts(path: Path, file: TextIOWrapper, kind: Kind) -> Iterator[_Rows]:
+    """Yield the columns, and the rows of a part with the line that each begins in."""
+    columns: Columns = ()
+    rows: Iterator[tuple[int, Any]] = _elements(path, file)
+    if kind.required:
+        columns, rows = _table(path, file)
+    while part := list(islice(rows, kind.rows_at_once)):
+        yield columns, [line for line, _ in part], [row for _, row in part]
+
+
+def _table(path: Path, file: TextIOWrapper) -> tuple[Columns, Iterator[tuple[int, list[str]]]]:
+    """Return the names of a CSV's columns, and its other rows that are not empty, with the line each begins in."""
     lines = _lines(path, file)
-    _, columns = next(lines)
-    for line, cells in lines:
-        if len(cells) == len(columns):
-            yield line, dict(zip(columns, cells, strict=True))
-        else:
-            yield line, InvalidInput(message=f"This row has {len(cells)} cells; the columns are {len(columns)}.")
+    _, cells = next(lines, (1, []))
+    return [cell.strip() for cell in cells], lines
 
 
 def _lines(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
@@ -244,7 +261,7 @@ def _lines(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
     try:
         for cells in reader:
             if cells:
-                yield line, [cell.strip() for cell in cells]
+                yield line, cells
             line = reader.line_num + 1
     except UnicodeDecodeError:
         raise UnreadableFileError(f"{path} is not UTF-8 after line {line}") from None
@@ -301,30 +318,36 @@ async def _write_stock(database: Database, rows: Sequence[StockRecord]) -> Impor
 _POSTAL_CODES = Kind(
     record=PostalCodeRecord,
     required=("country", "postal_code", "latitude", "longitude"),
-    read=lambda said: read_cells(said, PostalCodeRecord),
+    read=partial(read_table, PostalCodeRecord),
     key=lambda row: (row.country, row.postal_code),
     write=_write_postal_codes,
 )
 _LOCATIONS = Kind(
     record=LocationRecord,
     required=("code",),
-    read=lambda said: read_cells(said, LocationRecord),
+    read=partial(read_table, LocationRecord),
     key=lambda row: row.code,
     write=_write_locations,
 )
-_SERVICES = Kind(record=CarrierServiceChange, read=read_service, key=lambda row: row.code, write=_write_services)
+_SERVICES = Kind(
+    record=CarrierServiceChange,
+    read=lambda _, rows: each(read_service, rows),
+    key=lambda row: row.code,
+    write=_write_services,
+)
 _ITEMS = Kind(
     record=ItemRecord,
     required=("sku",),
-    read=lambda said: read_cells(said, ItemRecord),
+    read=partial(read_table, ItemRecord),
     key=lambda row: row.sku,
     write=_write_items,
 )
 _STOCK = Kind(
     record=StockRecord,
     required=("sku", "location_code", "on_hand"),
-    read=read_level,
+    read=read_levels,
     key=itemgetter(0, 1),
     write=_write_stock,
-    parts_at_once=2,
+    rows_at_once=100_000,
+    parts_at_once=3,
 )

@@ -1,15 +1,18 @@
-"""What a row of a file says, as the record that the domain takes; InvalidInput names what is no such thing."""
+"""What rows of a file say, as the records that the domain takes; InvalidInput names what is no such thing."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import timedelta
-from typing import Any, TypeAlias, cast
+from functools import lru_cache, partial
+from itertools import compress, count
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from domain.duration import parse_duration
 from domain.errors import InvalidInput
-from domain.inventory import ItemRecord, StockRecord
+from domain.inventory import ItemRecord
 from domain.network import CarrierServiceChange, CostStep, LocationRecord, ZoneReach
 from domain.places import PostalCodeRecord
 
@@ -20,13 +23,34 @@ LISTS = frozenset({"services", "tags", "barcodes"})
 Record: TypeAlias = Any
 
 
-def read_cells(said: object, record: type[Record]) -> Record:
-    """Return the record of a CSV's row; an empty cell says nothing."""
-    if isinstance(said, InvalidInput):
-        raise said
+Columns: TypeAlias = Sequence[str]
+Read: TypeAlias = tuple[Sequence[Record], dict[int, InvalidInput]]
+"""A record for each row, and why those of these numbers, counted from 0, are none."""
+
+
+def each(read: Callable[[Any], Record], rows: Sequence[object]) -> Read:
+    """Return what `read` makes of each row."""
+    records: list[Record] = []
+    faults = {}
+    for number, row in enumerate(rows):
+        try:
+            records.append(read(row))
+        except InvalidInput as fault:
+            records.append(None)
+            faults[number] = fault
+    return records, faults
+
+
+def read_table(record: type[Record], columns: Columns, rows: Sequence[Sequence[str]]) -> Read:
+    """Return the records of a CSV's rows; an empty cell says nothing."""
+    return each(lambda cells: _typed(_row(record, columns, cells), record), rows)
+
+
+def _row(record: type[Record], columns: Columns, cells: Sequence[str]) -> dict[str, object]:
+    _check_width(columns, cells)
     names = record.__annotations__
     row: dict[str, object] = {}
-    for name, cell in cast("dict[str, str]", said).items():
+    for name, cell in zip(columns, map(str.strip, cells), strict=True):
         if not cell or name not in names:
             continue
         if name in LISTS:
@@ -35,23 +59,40 @@ def read_cells(said: object, record: type[Record]) -> Record:
             row[name] = _duration(cell)
         else:
             row[name] = cell
-    return _typed(row, record)
+    return row
 
 
-def read_level(said: object) -> StockRecord:
-    """Return the record of a stock file's row, of which there are millions."""
-    if isinstance(said, InvalidInput):
-        raise said
-    row = cast("dict[str, str]", said)
-    return StockRecord(row["sku"], row["location_code"], _whole(row, "on_hand"), _whole(row, "safety_stock"))
+def _check_width(columns: Columns, cells: Sequence[str]) -> None:
+    if len(cells) != len(columns):
+        raise InvalidInput(message=f"This row has {len(cells)} cells; the columns are {len(columns)}.")
 
 
-def _whole(row: dict[str, str], name: str) -> int | None:
-    cell = row.get(name)
+def read_levels(columns: Columns, rows: Sequence[Sequence[str]]) -> Read:
+    """Return StockRecords, column by column: of levels there are millions."""
+    width = len(columns)
+    _, faults = each(partial(_check_width, columns), rows) if set(map(len, rows)) - {width} else ([], {})
+    if faults:
+        rows = [[""] * width if number in faults else cells for number, cells in enumerate(rows)]
+    told = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    skus, codes = (map(str.strip, told[name]) for name in ("sku", "location_code"))
+    numbers = []
+    for name in ("on_hand", "safety_stock"):
+        column = list(map(_whole, told[name])) if name in told else [None] * len(rows)
+        if words := {value for value in set(column) if isinstance(value, str)}:
+            for number in compress(count(), map(words.__contains__, column)):
+                faults.setdefault(number, InvalidInput(message=f"{column[number]!r} is no whole number.", path=(name,)))
+        numbers.append(column)
+    return list(zip(skus, codes, *numbers, strict=True)), faults
+
+
+@lru_cache(maxsize=1 << 16)
+def _whole(cell: str) -> int | str | None:
+    """Return the number that a cell says, None where it says nothing, and else what it says."""
+    cell = cell.strip()
     if not cell:
         return None
     if not (cell.isascii() and cell.removeprefix("-").isdecimal() and len(cell) <= LONGEST_NUMBER):
-        raise InvalidInput(message=f"{cell!r} is no whole number.", path=(name,))
+        return cell
     return int(cell)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.errors import InvalidInput, NotFound, OutOfStock, VersionConflict
 from domain.idempotency import answered
 from domain.ids import new_id
+from domain.inventory.foresight import foresee
 from domain.inventory.levels import Key, create, lock, move
 from domain.inventory.read import stock_levels
 from domain.inventory.rows import MOST, Movement, StockRow
@@ -86,23 +87,11 @@ async def count_stock(
 
 
 async def _foresee(connection: Connection, key: Key, *, on_hand: int | None = None, delta: int = 0) -> None:
-    """Where less will be on hand than is reserved, lock all that may have to be routed anew, in the order of everybody.
-
-    Orders come first, then the levels of the item: a level locked alone would be locked out of that order.
-    """
     if await connection.fetchval(_LACKS, *key, on_hand, delta):
-        await connection.execute(_LOCK_ORDERS, *key)
-        await connection.execute(_LOCK_LEVELS, key[0])
+        await foresee(connection, [key])
 
 
 _LACKS = "SELECT coalesce($3::int, on_hand + $4::int) < reserved FROM stock WHERE sku = $1 AND location_id = $2"
-_LOCK_ORDERS = """
-SELECT FROM customer_order o
- WHERE o.id IN (SELECT a.order_id FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
-                 WHERE l.sku = $1 AND a.location_id = $2 AND a.status IN ('OFFERED', 'ACCEPTED', 'PICKING'))
- ORDER BY o.id FOR NO KEY UPDATE
-"""
-_LOCK_LEVELS = "SELECT FROM stock WHERE sku = $1 ORDER BY location_id FOR UPDATE"
 
 
 async def _correct(

@@ -1,27 +1,32 @@
 """Items and stock in bulk: whole sets at a time, and nothing is written that is so already."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import partial
+from itertools import compress, count
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from domain.errors import InvalidInput, NotFound
+from asyncpg.exceptions import UniqueViolationError
+
+from domain.errors import DomainError, InvalidInput, NotFound
 from domain.imports import ImportOutcome, OnRowError, check_each
 from domain.inventory.corrections import OnShortage
-from domain.inventory.merge import Counted, merge
+from domain.inventory.merge import Counted, Merged, merge
 from domain.inventory.read import stock_levels
 from domain.inventory.rows import MOST, ItemRow
 from domain.text import check_code, check_codes, check_text
-from domain.transaction import Connection, Database
+from domain.transaction import Connection, Database, Deadlock
 
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 20_000
-LEVELS_AT_ONCE = 1_000
-"""In one transaction: while it lasts, nothing that is committed after it began can be read from the feed."""
+LEVELS_AT_FIRST, LEVELS_AT_MOST = 5_000, 20_000
+PART_SECONDS = 0.25
+"""While a transaction lasts, nothing that is committed after it began can be read from the feed."""
 LONGEST_URL = 2000
 
 
@@ -132,70 +137,116 @@ async def import_stock(
     on_shortage: OnShortage | None = None,
     now: datetime,
 ) -> ImportOutcome:
-    """Take counted levels, at most LEVELS_AT_ONCE a transaction.
+    """Take counted levels, those of an item together, in transactions that are over in about PART_SECONDS.
 
     A level may be set below what is reserved of it: `on_shortage` is told so, in the same transaction.
     """
     outcome = ImportOutcome()
-    checked = check_each(rows, key=_LEVEL, check=_check_level, outcome=outcome)
-    usable = await _find(database, checked, outcome)
+    usable = await _usable(database, rows, outcome) if rows else []
     if not outcome.rejects(on_error):
-        for part in _parts(usable, LEVELS_AT_ONCE):
-            async with database.transaction() as connection:
-                merged = await merge(connection, part, now=now)
-                if merged.short and on_shortage:
-                    await on_shortage(connection, merged.short)
-            outcome.created += merged.created
-            outcome.updated += merged.updated
-            outcome.unchanged += len(part) - merged.created - merged.updated
+        await _merge_in_parts(database, sorted(usable, key=itemgetter(0)), outcome, on_shortage=on_shortage, now=now)
     return outcome
 
 
-_LEVEL = itemgetter(0, 1)
+async def _merge_in_parts(
+    database: Database,
+    rows: Sequence[Counted],
+    outcome: ImportOutcome,
+    *,
+    on_shortage: OnShortage | None,
+    now: datetime,
+) -> None:
+    """Merge rows, as many at once as would have taken PART_SECONDS at the pace of those before."""
+    clock = asyncio.get_running_loop().time
+    start, size = 0, LEVELS_AT_FIRST
+    while part := rows[start : start + size]:
+        began = clock()
+        merged = await _merge(database, part, on_shortage=on_shortage, now=now)
+        outcome.created += merged.created
+        outcome.updated += merged.updated
+        outcome.unchanged += len(part) - merged.created - merged.updated
+        start += size
+        size = min(int(size * PART_SECONDS / (clock() - began)) + 1, LEVELS_AT_MOST)
 
 
-def _check_level(row: StockRecord) -> StockRecord:
-    sku, location_code, on_hand, safety_stock = row
-    if not _is_code(sku):
-        check_code(sku, path=("sku",))
-    if not _is_code(location_code):
-        check_code(location_code, path=("locationCode",))
-    _quantity(on_hand, "onHand")
-    _quantity(safety_stock, "safetyStock")
-    return row
+async def _merge(
+    database: Database, rows: Sequence[Counted], *, on_shortage: OnShortage | None, now: datetime
+) -> Merged:
+    """Merge rows in one transaction; begin again where another came in between, three times at most."""
+    for last in (False, False, False, True):
+        try:
+            async with database.transaction() as connection:
+                merged = await merge(connection, rows, now=now)
+                if merged.short and on_shortage:
+                    await on_shortage(connection, merged.short)
+                return merged
+        except (Deadlock, UniqueViolationError):
+            if last:
+                raise
+    return Merged()
 
 
-@lru_cache(maxsize=ROWS_AT_ONCE)
-def _is_code(text: str) -> bool:
-    """Say whether `check_code` has nothing against a text; a long file says the same ones again and again."""
-    try:
-        check_code(text, path=())
-    except InvalidInput:
-        return False
-    return True
+async def _usable(database: Database, rows: Sequence[StockRecord], outcome: ImportOutcome) -> list[Counted]:
+    """Return the rows that can be merged; each of the others fails, for the first reason that there is.
 
-
-async def _find(database: Database, rows: Sequence[tuple[int, StockRecord]], outcome: ImportOutcome) -> list[Counted]:
-    """Return the rows with their locations; one of an unknown item, location or level fails."""
+    A long file says the same SKUs, codes and quantities again and again: what is said is judged once, not each row.
+    """
+    skus, codes, on_hand, _ = columns = tuple(zip(*rows, strict=True))
+    faults = _repeated(list(zip(skus, codes, strict=True)))
+    wrong = [_judge(set(column), check) for column, check in zip(columns, _CHECKS, strict=True)]
     async with database.reading() as connection:
-        items, locations = await _known(connection, {row.sku for _, row in rows}, {row[1] for _, row in rows})
-        partial = [(row.sku, locations.get(row.location_code)) for _, row in rows if row.on_hand is None]
-        levels = {
-            (level.sku, level.location_id)
-            for level in await stock_levels(connection, [(sku, place) for sku, place in partial if place])
-        }
-    usable = []
-    for number, (sku, code, on_hand, safety_stock) in rows:
-        place = locations.get(code)
-        if sku not in items:
-            outcome.fail(number, NotFound(message=f"There is no item {sku!r}.", path=("sku",)))
-        elif place is None:
-            outcome.fail(number, NotFound(message=f"There is no location {code!r}.", path=("locationCode",)))
-        elif on_hand is None and (sku, place) not in levels:
-            outcome.fail(number, InvalidInput(message="A new level needs a quantity on hand.", path=("onHand",)))
-        else:
-            usable.append(Counted(sku, place, on_hand, safety_stock))
-    return usable
+        items, places = await _known(connection, set(skus) - wrong[0].keys(), set(codes) - wrong[1].keys())
+        for sku in set(skus) - items - wrong[0].keys():
+            wrong[0][sku] = NotFound(message=f"There is no item {sku!r}.", path=("sku",))
+        for code in set(codes) - places.keys() - wrong[1].keys():
+            wrong[1][code] = NotFound(message=f"There is no location {code!r}.", path=("locationCode",))
+        for column, refused in zip(columns, wrong, strict=True):
+            faults = {n: refused[column[n]] for n in _places(refused, column)} | faults
+        silent = {n: (skus[n], places[codes[n]]) for n in _places({None}, on_hand) if n not in faults}
+        levels = {(level.sku, level.location_id) for level in await stock_levels(connection, list(silent.values()))}
+    for n in [n for n, key in silent.items() if key not in levels]:
+        faults[n] = InvalidInput(message="A new level needs a quantity on hand.", path=("onHand",))
+    for n, fault in faults.items():
+        outcome.fail(n, fault)
+    usable = [row for n, row in enumerate(rows) if n not in faults]
+    return [(sku, places[code], on_hand, safety_stock) for sku, code, on_hand, safety_stock in usable]
+
+
+def _places(wanted: Container[object], column: Sequence[object]) -> Iterator[int]:
+    """Yield where a column has one of the values; without a step of Python's for each, since columns are long."""
+    return compress(count(), map(wanted.__contains__, column))
+
+
+def _repeated(keys: Sequence[tuple[str, str]]) -> dict[int, DomainError]:
+    """Return the fault of each row that is about the same level as one before it."""
+    if len(set(keys)) == len(keys):
+        return {}
+    first: dict[tuple[str, str], int] = {}
+    return {
+        n: InvalidInput(message=f"Row {before} of this import is about the same thing.")
+        for n, before in enumerate(map(first.setdefault, keys, count()))
+        if before != n
+    }
+
+
+def _judge(said: Collection[T], check: Callable[[T], object]) -> dict[T, DomainError]:
+    """Return what `check` has against each thing that it refuses."""
+    refused: dict[T, DomainError] = {}
+    for value in said:
+        try:
+            check(value)
+        except InvalidInput as fault:
+            refused[value] = fault
+    return refused
+
+
+_CHECKS: Sequence[Callable[[Any], object]] = (
+    partial(check_code, path=("sku",)),
+    partial(check_code, path=("locationCode",)),
+    partial(_quantity, field="onHand"),
+    partial(_quantity, field="safetyStock"),
+)
+"""What is asked of each column of a StockRecord."""
 
 
 async def _known(

@@ -3,23 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import TypeAlias
 from uuid import UUID
 
 from domain.feed import LEVELS_A_ROW
 from domain.ids import new_id
+from domain.inventory.foresight import foresee
 from domain.inventory.levels import Key
 from domain.inventory.waiting import wake
 from domain.transaction import Connection
 
+Counted: TypeAlias = tuple[str, UUID, int | None, int | None]
+"""SKU, location, and what is to be on hand and kept there; None leaves things as they are.
 
-class Counted(NamedTuple):
-    """What a level is to be; None leaves things as they are. A level that does not exist needs `on_hand`."""
-
-    sku: str
-    location_id: UUID
-    on_hand: int | None
-    safety_stock: int | None
+A level that does not exist needs a quantity on hand.
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,19 +32,30 @@ class Merged:
 async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetime) -> Merged:
     """Make and count levels in the caller's transaction, each with its entry in the ledger and in the feed.
 
-    Every SKU and location has to be there, and each level but once among the rows.
+    Every SKU and location has to be there, and each level but once among the rows. Where somebody else makes one of the
+    levels meanwhile, Postgres says so (a unique violation) and the transaction may be done again as a whole.
     """
     await connection.execute(_STAGE)
-    await connection.copy_records_to_table("staged_level", schema_name="pg_temp", records=rows, columns=Counted._fields)
+    await connection.copy_records_to_table("staged_level", schema_name="pg_temp", records=rows, columns=_STAGED)
+    found = await connection.fetchrow(_COMPARE)
+    short = list(zip(found["short_skus"] or (), found["short_places"] or (), strict=True))
+    await foresee(connection, short, [(sku, location_id) for sku, location_id, _, _ in rows] if short else ())
     merged = Merged()
-    # Who makes a level in the meantime makes it first: the count that follows sees it.
-    made = await connection.fetchrow(_CREATE, now, LEVELS_A_ROW, *_ids(now))
-    counted = await connection.fetchrow(_COUNT, now, LEVELS_A_ROW, *_ids(now))
-    merged.created, merged.updated = made["levels"], counted["levels"]
-    for written in (made, counted):
-        merged.short += zip(written["short_skus"] or (), written["short_places"] or (), strict=True)
-        await wake(connection, written["waited_for"] or (), now=now)
+    if found["fresh"]:
+        create = _CREATE_ALL if found["fresh"] == len(rows) else _CREATE
+        merged.created = await _write(connection, create, merged, now=now)
+    if found["changed"] or merged.created < found["fresh"]:  # somebody made the others since
+        merged.updated = await _write(connection, _COUNT, merged, now=now)
     return merged
+
+
+async def _write(connection: Connection, statement: str, merged: Merged, *, now: datetime) -> int:
+    """Execute one of the statements below; return how many levels it wrote."""
+    written = await connection.fetchrow(statement, now, LEVELS_A_ROW, *_ids(now))
+    merged.short += zip(written["short_skus"] or (), written["short_places"] or (), strict=True)
+    await wake(connection, written["waited_for"] or (), now=now)
+    levels: int = written["levels"]
+    return levels
 
 
 def _ids(now: datetime) -> tuple[bytes, int]:
@@ -55,15 +64,29 @@ def _ids(now: datetime) -> tuple[bytes, int]:
     return first[:8], int.from_bytes(first[8:], signed=True)
 
 
-# Nothing is known yet of a staging table, and a plan that reads the whole of `stock` would suit no part of a long file.
+_STAGED = ("sku", "location_id", "on_hand", "safety_stock")
+
+# Nothing is known yet of a staging table, and a connection keeps its plans, also those that it made when `stock` was
+# small: none may be to read the whole of it.
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_level (sku text, location_id uuid, on_hand int, safety_stock int)
     ON COMMIT DELETE ROWS;
+SET LOCAL enable_seqscan = off;
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 """
 
-# A row of the feed tells a run of levels. It takes as many ids as it tells levels, and has the last of them.
+_COMPARE = """
+SELECT count(*) FILTER (WHERE sku IS NULL) AS fresh,
+       count(*) FILTER (WHERE changed) AS changed,
+       array_agg(sku) FILTER (WHERE changed AND on_hand < reserved) AS short_skus,
+       array_agg(location_id) FILTER (WHERE changed AND on_hand < reserved) AS short_places
+  FROM (SELECT s.sku, s.location_id, s.reserved, coalesce(w.on_hand, s.on_hand) AS on_hand,
+               s.on_hand <> w.on_hand OR s.safety_stock <> w.safety_stock AS changed
+          FROM pg_temp.staged_level w LEFT JOIN stock s USING (sku, location_id)) level
+"""
+
+# A row of the feed tells a run of levels, in the order of the rows: the sequence leaves each row ids for all of them.
 _WRITE = """
 , entered AS (
     INSERT INTO stock_movement (id, sku, location_id, reason, on_hand_delta, reserved_delta, occurred_at)
@@ -71,13 +94,12 @@ _WRITE = """
            sku, location_id, 'COUNTED', delta, 0, $1
       FROM changed WHERE delta <> 0
 ), told AS (
-    INSERT INTO feed (epoch, id, kind, keys, payload, at)
-    SELECT e.epoch, r.id, 'STOCK_CHANGED', '{}', jsonb_build_object('levels', r.levels), $1
-      FROM (SELECT max(c.id) AS id,
-                   jsonb_build_object('sku', array_agg(c.sku), 'location', array_agg(c.location_id::text),
+    INSERT INTO feed (epoch, kind, keys, payload, at)
+    SELECT e.epoch, 'STOCK_CHANGED', '{}', jsonb_build_object('levels', r.levels), $1
+      FROM (SELECT jsonb_build_object('sku', array_agg(c.sku), 'location', array_agg(c.location_id::text),
                                       'on_hand', array_agg(c.on_hand), 'reserved', array_agg(c.reserved),
                                       'available', array_agg(c.available)) AS levels
-              FROM (SELECT *, nextval('feed_id') AS id, row_number() OVER () - 1 AS n FROM changed) c
+              FROM (SELECT *, row_number() OVER () - 1 AS n FROM changed) c
              GROUP BY c.n / $2::int) r, feed_epoch e
 )
 SELECT count(*) AS levels,
@@ -88,19 +110,20 @@ SELECT count(*) AS levels,
   FROM changed
 """
 
-_CREATE = f"""
+_CREATE_ALL = f"""
 WITH changed AS (
     INSERT INTO stock AS s (sku, location_id, on_hand, safety_stock, updated_at)
     SELECT w.sku, w.location_id, w.on_hand, coalesce(w.safety_stock, 0), $1
       FROM pg_temp.staged_level w
-     WHERE w.on_hand IS NOT NULL
-       AND NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)
      ORDER BY w.sku COLLATE "C", w.location_id
-    ON CONFLICT (sku, location_id) DO NOTHING
     RETURNING s.sku, s.location_id, s.on_hand, s.reserved, s.on_hand AS delta,
               greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available
 ) {_WRITE}
 """  # noqa: S608 - our own text
+_CREATE = _CREATE_ALL.replace(
+    "staged_level w\n",
+    "staged_level w WHERE NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)\n",
+)
 
 # What was on hand is read by the very statement that locks it: a movement that ends meanwhile is counted in.
 _COUNT = f"""
