@@ -1,7 +1,6 @@
 """What a parcel costs by each rating of a policy, in minor units of the currency, each kept apart."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,15 +64,18 @@ class Legs:
     free: int
     rates: Rates
 
-    def charges(self, leg: int, lots: Sequence[int]) -> dict[RatingKind, int]:
-        """Return what a parcel of these lots is charged by each rating; the first is a SPLIT, too."""
-        taken = list(lots)
-        charged = Counter({kind: int(amounts[leg]) for kind, amounts in self.fixed.items()})
+    def charges(self, legs: Amounts, takes: NDArray[np.bool_]) -> dict[RatingKind, Amounts]:
+        """Return what a parcel of each of these legs is charged by each rating, for the lots it takes (legs, lots).
+
+        Each is a SPLIT, too.
+        """
+        charged = {kind: amounts[legs] for kind, amounts in self.fixed.items()}
+        classes = self.class_of[legs]
         for kind, amounts in self.by_lot.items():
-            charged[kind] += int(amounts[self.class_of[leg], taken].sum())
-        tariff = self.rates.tariffs[self.rates.tariff[self.rates.group[leg]]]
-        charged[RatingKind.SHIPPING] = int(tariff.charge(self.rates.grams[taken].sum()))
-        return {kind: charged[kind] for kind in RatingKind if charged[kind]}
+            _add(charged, kind, (amounts[classes] * takes).sum(axis=1))
+        tariff = self.rates.tariff[self.rates.group[legs]]
+        charged[RatingKind.SHIPPING] = self.rates.carriage(tariff, takes @ self.rates.grams)
+        return charged
 
 
 def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:

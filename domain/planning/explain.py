@@ -1,11 +1,42 @@
 """Why a plan is as it is: the values that are kept of a decision, and their JSON of at most 8 KB."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from domain.planning.costs import Legs
+from domain.planning.ground import Ground
+from domain.planning.plan import Decision
+from domain.planning.rates import Cover
+from domain.planning.solve import exactly
 from domain.vocabulary import FenceKind, RatingKind
 
 MOST_BYTES = 8192
+MOST_CANDIDATES = 20
+MOST_STOPPED = 5
+"""So many of the candidates may be locations that were stopped."""
+MOST_ALTERNATIVES = 3
+
+SENTENCES: Mapping[FenceKind, str] = {
+    FenceKind.STOCK: "It has nothing of what is wanted.",
+    FenceKind.STATUS: "It takes no work.",
+    FenceKind.SERVICE: "It offers nothing that would serve this wish, or nothing for this weight.",
+    FenceKind.COUNTRY: "It lies in a country that is not asked.",
+    FenceKind.DISTANCE: "It is too far away.",
+    FenceKind.TAGS: "Its tags do not fit.",
+    FenceKind.CARRIER_CUTOFF: "The carrier collects there too late.",
+    FenceKind.OPENING_HOURS: "It is not open in time.",
+    FenceKind.CAPACITY: "It has its hands full.",
+    FenceKind.MAX_PARCELS: "It cannot send everything in one parcel.",
+    FenceKind.PRESELECTED: "It is not among the locations to choose from.",
+    FenceKind.BLOCKED: "It is not to be asked.",
+    FenceKind.PROMISE: "What was promised cannot be kept from there.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +89,198 @@ class Explanation:
     stopped: Mapping[FenceKind, int]
     candidates: Sequence[Candidate]
     alternatives: Sequence[Alternative]
+
+
+def explain(decision: Decision) -> Explanation:
+    """Return how a decision came about: the best candidates, some that were stopped, and how many by which fence."""
+    ground, legs, cover = decision.ground, decision.legs, decision.cover
+    rated = _open(ground, legs, cover) if legs and cover else []
+    stops = _stopped_at(ground)
+    stopped = [_stopped(ground, site, int(stops[site])) for site in _nearest(ground, stops)]
+    chosen = sum(candidate.chosen for candidate in rated)
+    candidates = rated[: max(MOST_CANDIDATES - len(stopped), chosen)] + stopped
+    counts = np.bincount(stops[stops >= 0], minlength=len(ground.screens)).tolist()
+    by_fence: Counter[FenceKind] = Counter()
+    for screen, count in zip(ground.screens, counts, strict=True):
+        by_fence[screen.kind] += count
+    return Explanation(
+        cost=decision.plan.cost if decision.plan else 0,
+        ratings=_charged(legs, cover) if legs and cover else {},
+        gap=cover.gap if cover else 0.0,
+        considered=len(ground.problem.network.sites),
+        stopped={kind: count for kind, count in by_fence.items() if count},
+        candidates=candidates,
+        alternatives=_alternatives(decision),
+    )
+
+
+def _charged(legs: Legs, cover: Cover) -> dict[RatingKind, int]:
+    """Return what the parcels of a cover are charged together, by rating."""
+    takes = np.zeros((len(cover.takes), legs.lots.line.size), dtype=np.bool_)
+    for place, take in enumerate(cover.takes):
+        takes[place, list(take.lines)] = True
+    of_takes = np.array([take.leg for take in cover.takes], dtype=np.int64)
+    charged = {kind: int(amounts.sum()) for kind, amounts in legs.charges(of_takes, takes).items()}
+    if legs.free and cover.takes:
+        charged[RatingKind.SPLIT] -= legs.free
+    return {kind: amount for kind, amount in charged.items() if amount}
+
+
+def dump(explanation: Explanation) -> bytes:
+    """Return the JSON of an explanation, which leaves out candidates from the last where it would pass 8 KB."""
+    for count in range(len(explanation.candidates), -1, -1):
+        told = orjson.dumps(_json(replace(explanation, candidates=explanation.candidates[:count])))
+        if len(told) <= MOST_BYTES:
+            return told
+    return orjson.dumps(_json(replace(explanation, candidates=(), alternatives=())))
+
+
+def load(told: bytes | str) -> Explanation:
+    """Return the explanation of a JSON that `dump` made."""
+    read = orjson.loads(told)
+    return Explanation(
+        cost=read["cost"],
+        ratings=_ratings(read["ratings"]),
+        gap=read["gap"],
+        considered=read["considered"],
+        stopped={FenceKind(kind): count for kind, count in read["stopped"].items()},
+        candidates=[_candidate(each) for each in read["candidates"]],
+        alternatives=[
+            Alternative(parcel_count=len(codes), cost=cost, location_codes=tuple(codes))
+            for cost, codes in read["alternatives"]
+        ],
+    )
+
+
+def _json(told: Explanation) -> dict[str, Any]:
+    return {
+        "cost": told.cost,
+        "ratings": _named(told.ratings),
+        "gap": told.gap,
+        "considered": told.considered,
+        "stopped": _named(told.stopped),
+        "candidates": [
+            [each.location_code, each.chosen, _named(each.ratings), each.total, each.rank, *_fence(each.stopped)]
+            for each in told.candidates
+        ],
+        "alternatives": [[each.cost, each.location_codes] for each in told.alternatives],
+    }
+
+
+def _named(counts: Mapping[RatingKind, int] | Mapping[FenceKind, int]) -> dict[str, int]:
+    return {kind.value: count for kind, count in counts.items()}
+
+
+def _fence(stop: Stop | None) -> list[str | None]:
+    return [stop.fence, stop.actual, stop.limit] if stop else []
+
+
+def _candidate(told: Sequence[Any]) -> Candidate:
+    code, chosen, ratings, total, rank, *stop = told
+    return Candidate(
+        location_code=code,
+        chosen=chosen,
+        stopped=_stop(FenceKind(stop[0]), stop[1], stop[2]) if stop else None,
+        ratings=_ratings(ratings),
+        total=total,
+        rank=rank,
+    )
+
+
+def _stop(fence: FenceKind, actual: str | None, limit: str | None) -> Stop:
+    return Stop(fence=fence, message=SENTENCES[fence], actual=actual, limit=limit)
+
+
+def _ratings(told: Mapping[str, int]) -> dict[RatingKind, int]:
+    return {RatingKind(kind): cost for kind, cost in told.items()}
+
+
+def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
+    """Return the sites of open legs, those of the cover first and then by rank, as many as are told at most.
+
+    The rank is by how many lots a site's best leg can take, and then by what it charges for them.
+    """
+    able, totals = legs.rates.fullest(np.arange(legs.lots.line.size))
+    best = np.lexsort((totals, -able.sum(axis=1)))
+    sites = legs.sites[best]
+    firsts = np.full(ground.open.shape[1], -1, dtype=np.int64)
+    firsts[sites[::-1]] = np.arange(sites.size - 1, -1, -1)
+    ranked = best[np.sort(firsts[firsts >= 0])]
+    takers = np.zeros(firsts.size, dtype=np.bool_)
+    takers[[legs.sites[take.leg] for take in cover.takes]] = True
+    chosen = takers[legs.sites[ranked]]
+    places = np.argsort(~chosen, kind="stable")[: max(MOST_CANDIDATES, int(chosen.sum()))]
+    told = ranked[places]
+    charged = legs.charges(told, able[told])
+    if legs.free:
+        charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - legs.free
+    columns = [(kind, amounts.tolist()) for kind, amounts in charged.items()]
+    counts = able[told].sum(axis=1).tolist()
+    return [
+        Candidate(
+            location_code=ground.problem.network.sites[legs.sites[leg]].code,
+            chosen=bool(chosen[place]),
+            stopped=stop,
+            ratings={} if stop else {kind: amounts[row] for kind, amounts in columns if amounts[row]},
+            total=None if stop else int(totals[leg]) - legs.free,
+            rank=None if stop else place + 1,
+        )
+        for row, (leg, place) in enumerate(zip(told.tolist(), places.tolist(), strict=True))
+        for stop in [_too_little(ground, legs, int(legs.sites[leg]), counts[row])]
+    ]
+
+
+def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | None:
+    """Return what stops an open leg that could take so many of the lots, if that is too few."""
+    wanted = legs.lots.line.size
+    if not count:
+        return _stop(FenceKind.STOCK, f"{ground.stock[site].sum()} units", f"{legs.lots.quantity.min()} units")
+    if ground.problem.policy.most_parcels == 1 and count < wanted:
+        return _stop(FenceKind.MAX_PARCELS, f"{count} of {wanted} lines", "all in 1 parcel")
+    return None
+
+
+def _stopped_at(ground: Ground) -> NDArray[np.int64]:
+    """Return which screen leaves nothing of each site (sites,), -1 where none does."""
+    stops = np.full(ground.open.shape[1], -1, dtype=np.int64)
+    left = np.ones_like(ground.units, dtype=np.bool_)
+    alive: NDArray[np.bool_] = np.ones(stops.size, dtype=np.bool_)
+    for place, screen in enumerate(ground.screens):
+        left &= screen.passes
+        passes: NDArray[np.bool_] = np.logical_or.reduce(left, axis=(0, 2))
+        stops[alive & ~passes] = place
+        alive = passes
+    return stops
+
+
+def _nearest(ground: Ground, stops: NDArray[np.int64]) -> list[int]:
+    """Return stopped sites that came closest to being asked: by the fence, and then by distance."""
+    sites = np.flatnonzero(stops >= 0)
+    km = np.zeros(sites.size) if ground.km is None else ground.km[sites]
+    nearest: list[int] = sites[np.lexsort((sites, km, -stops[sites]))][:MOST_STOPPED].tolist()
+    return nearest
+
+
+def _stopped(ground: Ground, site: int, place: int) -> Candidate:
+    screen = ground.screens[place]
+    actual, limit = screen.told(site)
+    code = ground.problem.network.sites[site].code
+    return Candidate(location_code=code, stopped=_stop(screen.kind, actual, limit), ratings={})
+
+
+def _alternatives(decision: Decision) -> list[Alternative]:
+    """Return the best plans with few parcels: all of them where they are known exactly, else that which was chosen."""
+    legs, cover = decision.legs, decision.cover
+    if legs is None or cover is None:
+        return []
+    covers = exactly(decision.table, MOST_ALTERNATIVES) if decision.table else [cover]
+    sites = decision.ground.problem.network.sites
+    return [
+        Alternative(
+            parcel_count=len(each.takes),
+            cost=each.cost - legs.free,
+            location_codes=tuple(sites[legs.sites[take.leg]].code for take in each.takes),
+        )
+        for each in covers
+        if each.takes
+    ]

@@ -20,6 +20,11 @@ class Lots:
     quantity: NDArray[np.int64]
     able: NDArray[np.bool_]
 
+    @property
+    def whole(self) -> NDArray[np.int64]:
+        """The places of the lots that are all of their line."""
+        return np.flatnonzero(np.bincount(self.line)[self.line] == 1)
+
 
 def divide(
     room: NDArray[np.int64], sites: NDArray[np.int64], stock: NDArray[np.int64], wanted: NDArray[np.int64]

@@ -1,7 +1,7 @@
 """Plan deliveries and pickups: the same code for what is promised and for what is carried out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -24,8 +24,8 @@ from domain.planning.problem import (
     Share,
     Unavailable,
 )
-from domain.planning.rates import Cover, Take
-from domain.planning.search import search
+from domain.planning.rates import Cover, Rates, Take
+from domain.planning.search import bound, search
 from domain.planning.solve import MOST_EXACT, Table, cheapest, tabulate
 from domain.planning.timetable import timetable
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
@@ -138,9 +138,7 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     if not lots.line.size:
         return Decision(ground=ground, level=level, plan=None, unavailable=unavailable)
     legs = price(ground, rows, sites, lots)
-    most = ground.problem.policy.most_parcels
-    table = tabulate(legs.rates) if lots.line.size <= MOST_EXACT else None
-    cover = cheapest(table, most_parcels=most) if table else search(legs.rates, most_parcels=most)
+    table, cover = _covered(legs, ground.problem.policy.most_parcels)
     if not cover.takes:
         unavailable = (*unavailable, _too_many(level, ground.problem))
     return Decision(
@@ -154,6 +152,25 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     )
 
 
+def _covered(legs: Legs, most_parcels: int | None) -> tuple[Table | None, Cover]:
+    """Return the cover of all lots, and the table that it was read from, where there is one."""
+    rates, whole = legs.rates, legs.lots.whole
+    table = tabulate(rates) if rates.grams.size <= MOST_EXACT else None
+    cover = cheapest(table, most_parcels=most_parcels) if table else search(rates, most_parcels=most_parcels)
+    if whole.size < rates.grams.size:
+        # Other lots might be cheaper. Lines that were not divided cost no less without the others.
+        rest = replace(rates, able=rates.able[:, whole], per_line=rates.per_line[:, whole], grams=rates.grams[whole])
+        cover = replace(cover, bound=_least(rest))
+    return table, cover
+
+
+def _least(rates: Rates) -> int:
+    """Return what any cover of these lines costs at least."""
+    if not rates.grams.size:
+        return 0
+    return cheapest(tabulate(rates)).cost if rates.grams.size <= MOST_EXACT else bound(rates)[0]
+
+
 def _pickup(ground: Ground, site: int, handed: NDArray[np.int64], unavailable: tuple[Unavailable, ...]) -> Decision:
     """Return the pickup of these quantities (lines,) at a site."""
     lines = np.flatnonzero(handed)
@@ -161,7 +178,7 @@ def _pickup(ground: Ground, site: int, handed: NDArray[np.int64], unavailable: t
     place = np.array([site], dtype=np.int64)
     legs = price(ground, np.zeros_like(place), place, lots)
     everything = tuple(range(lines.size))
-    cost = sum(legs.charges(0, everything).values())
+    cost = sum(int(amounts[0]) for amounts in legs.charges(np.zeros(1, dtype=np.int64), lots.able).values())
     cover = Cover(takes=(Take(leg=0, lines=everything, cost=cost),), bound=cost)
     return Decision(
         ground=ground,

@@ -55,6 +55,23 @@ class Rates:
         carriage = self.tariffs[self.tariff[group]].charge(self.grams[lines].sum())
         return int(self.fixed[leg] + self.per_line[group, lines].sum() + carriage)
 
+    def fullest(self, lines: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Return which of these lines, first come, each leg could take in one parcel (legs, lines), and its cost."""
+        tariff = self.tariff[self.group]
+        heaviest = np.array([each.weights[-1] for each in self.tariffs], dtype=np.int64)[tariff]
+        able = self.able[:, lines]
+        able = able & (np.cumsum(able * self.grams[lines], axis=1) <= heaviest[:, np.newaxis])
+        costs = self.fixed + (able * self.per_line[:, lines][self.group]).sum(axis=1)
+        return able, costs + self.carriage(tariff, able @ self.grams[lines])
+
+    def carriage(self, tariff: NDArray[np.int64], grams: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what parcels of these weights cost by these tariffs, both of one shape."""
+        amounts = np.empty_like(grams)
+        for number, each in enumerate(self.tariffs):
+            of_tariff = tariff == number
+            amounts[of_tariff] = each.charge(grams[of_tariff])
+        return amounts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
@@ -76,3 +93,8 @@ class Cover:
     def cost(self) -> int:
         """What the parcels cost together, in minor units."""
         return sum(take.cost for take in self.takes)
+
+    @property
+    def gap(self) -> float:
+        """How far from the bound the cost may be, as a share of it; 0 where it is proven to be the least."""
+        return (self.cost - self.bound) / self.cost if self.cost > self.bound else 0.0

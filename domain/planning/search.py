@@ -110,16 +110,10 @@ def _cheaper(take: Take, amount: int) -> Take:
 
 def _greedy(rates: Rates, dearness: NDArray[np.float64]) -> list[Take]:
     """Return the cover that takes the cheapest parcel a line again and again; `dearness` sways it."""
-    tariff = rates.tariff[rates.group]
-    heaviest = np.array([tariff.weights[-1] for tariff in rates.tariffs])[tariff]
-    left, takes = np.arange(rates.able.shape[1]), []
+    left = np.arange(rates.able.shape[1])
+    takes: list[Take] = []
     while left.size:
-        able = rates.able[:, left]
-        able &= np.cumsum(np.where(able, rates.grams[left], 0), axis=1) <= heaviest[:, np.newaxis]
-        grams = able @ rates.grams[left]
-        costs = rates.fixed + np.where(able, rates.per_line[:, left][rates.group], 0).sum(axis=1)
-        for number, each in enumerate(rates.tariffs):
-            costs[tariff == number] += each.charge(grams[tariff == number])
+        able, costs = rates.fullest(left)
         count = able.sum(axis=1)
         leg = int(np.where(count > 0, costs * dearness / np.maximum(count, 1), np.inf).argmin())
         if not count[leg]:
