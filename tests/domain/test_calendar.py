@@ -11,11 +11,13 @@ from domain.planning.calendar import (
     delivery,
     latest_order,
     moment,
+    next_work_day,
     openings_on,
     opens_again,
     order_before,
     ready_at,
     stays_open,
+    work_day,
 )
 from domain.planning.network import make_network
 from domain.planning.problem import Opening, Point, Service, Site, Zone
@@ -292,12 +294,13 @@ def sites(draw: st.DrawFn) -> Site:
             opens = draw(st.integers(0, 1439))
             openings.append(Opening(weekday=weekday, opens=opens, closes=draw(st.integers(opens + 1, 1440))))
     first = draw(st.sampled_from(NIGHTS)).date()
-    return site(
+    place = site(
         draw(st.one_of(st.just(ALWAYS), st.just(tuple(openings)))),
         timedelta(minutes=draw(st.integers(0, 600))),
         tuple(first + timedelta(days=day) for day in draw(st.frozensets(st.integers(0, 8), max_size=4))),
         ZoneInfo(draw(st.sampled_from(ZONES))),
     )
+    return replace(place, public_holidays=draw(st.sampled_from((None, "DE-BE", "US-CA", "CL"))))
 
 
 @st.composite
@@ -371,3 +374,44 @@ def test_ready_at_agrees_with_counting_the_open_minutes_one_by_one(
         left -= clock.isoweekday() in weekday and opens <= clock.hour * 60 + clock.minute < closes
         now += timedelta(minutes=1)
     assert ready_at(place, pair[0]) == now
+
+
+@pytest.mark.parametrize(
+    ("place", "day", "shut"),
+    [
+        ("DE", date(2026, 12, 25), True),
+        ("DE", date(2027, 3, 8), False),
+        ("DE-BE", date(2027, 3, 8), True),
+        ("US-CA", date(2026, 11, 26), True),
+        ("DE-BE", date(2026, 12, 24), False),
+    ],
+)
+def test_a_location_that_keeps_public_holidays_is_shut_on_those_of_its_region(
+    place: str, day: date, *, shut: bool
+) -> None:
+    always = replace(site(ALWAYS), public_holidays=place)
+    assert (openings_on(always, day) == ()) is shut
+    assert openings_on(site(ALWAYS), day) != ()
+
+
+def test_a_holiday_moves_collection_and_delivery_over_the_turn_of_the_year() -> None:
+    berlin_shop = replace(site(handling=timedelta(hours=1)), public_holidays="DE-BE")
+    promise = delivery(berlin_shop, service(), days(1, 1), berlin(2026, 12, 31, 17))
+    assert promise is not None
+    assert promise.due_at == berlin(2027, 1, 4, 16), "Friday is New Year's Day, and nobody collects on Saturday"
+    assert promise.latest == berlin(2027, 1, 5, 18)
+
+
+def test_the_leap_day_is_a_day_like_others() -> None:
+    promise = delivery(site(), service(), days(1, 1), berlin(2028, 2, 28, 12))
+    assert promise is not None
+    assert promise.latest == berlin(2028, 2, 29, 18)
+    assert ready_at(site(ALWAYS, timedelta(hours=24)), berlin(2028, 2, 28, 12)) == berlin(2028, 2, 29, 12)
+
+
+def test_work_begins_on_the_day_on_which_the_location_is_next_open() -> None:
+    assert work_day(site(), berlin(2026, 11, 28, 19)) == date(2026, 11, 28)
+    assert work_day(site(), berlin(2026, 11, 28, 21)) == date(2026, 11, 30)
+    assert work_day(site(()), berlin(2026, 11, 28, 21)) is None
+    assert next_work_day(site(ALWAYS), date(2026, 11, 28)) == date(2026, 11, 29)
+    assert next_work_day(site(), date(2026, 11, 28)) == date(2026, 11, 30)
