@@ -288,6 +288,12 @@ UPDATE order_line l SET backordered = c.waiting FROM counted c WHERE l.id = c.id
 """
 
 
+async def taken(connection: Connection, order_id: UUID) -> OrderRow:
+    """Lock an order until the transaction ends, and return it; NotFound where there is none."""
+    await connection.execute("SELECT FROM customer_order WHERE id = $1 FOR NO KEY UPDATE", order_id)
+    return await order(connection, order_id)
+
+
 async def settle(connection: Connection, order: OrderRow, *, actor: str | None, now: datetime) -> None:
     """Bring an order, which the caller has locked, to what its work amounts to, and tell its status where it changed.
 
@@ -307,6 +313,8 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
     )
     told = Told(order_id=order.id, channel=order.channel, location_ids=sorted({row["location_id"] for row in work}))
     through = [OrderStatus.FULFILLED, status] if status is OrderStatus.COMPLETED else [status]
-    steps = [Step(kind=UpdateKind.ORDER_STATUS_CHANGED, status=each, message=_SENTENCES[each]) for each in through]
+    cancelled = status is OrderStatus.CANCELLED
+    kind = UpdateKind.ORDER_CANCELLED if cancelled else UpdateKind.ORDER_STATUS_CHANGED
+    steps = [Step(kind=kind, status=each, message=_SENTENCES[each]) for each in through]
     await note(connection, [entry(told, step, actor=actor, now=now) for step in steps])
     await feed.record(connection, [fact(told, step, now=now) for step in steps])

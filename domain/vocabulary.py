@@ -109,6 +109,19 @@ class OrderStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class OrderAction(StrEnum):
+    """What may be done with an order as a whole."""
+
+    CANCEL = "CANCEL"
+    CANCEL_LINES = "CANCEL_LINES"
+    CHANGE_ADDRESS = "CHANGE_ADDRESS"
+    HOLD = "HOLD"
+    RELEASE = "RELEASE"
+    REROUTE = "REROUTE"
+    REPLACE = "REPLACE"
+    REQUEST_RETURN = "REQUEST_RETURN"
+
+
 class AssignmentStatus(StrEnum):
     """Where a location's share of an order stands."""
 

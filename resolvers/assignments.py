@@ -84,3 +84,9 @@ async def hand_over_assignment(info: Info, id: strawberry.ID) -> AssignmentResul
     async with _desk(info.context) as desk:
         row = await desk.hand_over(uuid_of(id, "Assignment"))
     return Assignment.of(row)
+
+
+async def restock_assignment(info: Info, id: strawberry.ID) -> AssignmentResult:
+    async with _desk(info.context) as desk:
+        row = await desk.restock(uuid_of(id, "Assignment"))
+    return Assignment.of(row)

@@ -1,14 +1,26 @@
 """Orders."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import strawberry
 
 from domain import orders as life
+from domain.cancelling import Cancelling
 from domain.paging import Page
 from domain.vocabulary import Role
-from schema.context import Info
-from schema.orders import Direction, Order, OrderBy, OrderWhere, PlaceOrderInput, PlaceOrderResult
+from schema.context import Context, Info
+from schema.orders import (
+    CancelLineInput,
+    Direction,
+    Order,
+    OrderBy,
+    OrderResult,
+    OrderWhere,
+    PlaceOrderInput,
+    PlaceOrderResult,
+)
 from schema.paging import Connection, connect, uuid_of
 
 
@@ -39,3 +51,32 @@ async def orders(
 async def place_order(info: Info, input: PlaceOrderInput) -> PlaceOrderResult:
     context = info.context
     return Order.of(await context.placement.place(input.value(), actor=context.viewer.name, now=context.now()))
+
+
+@asynccontextmanager
+async def _cancelling(context: Context) -> AsyncIterator[Cancelling]:
+    async with context.database.transaction() as connection:
+        yield Cancelling(connection=connection, networks=context.networks, viewer=context.viewer, now=context.now())
+
+
+async def cancel_order(
+    info: Info, id: strawberry.ID, reason: str | None = None, expected_version: int | None = None
+) -> OrderResult:
+    async with _cancelling(info.context) as cancelling:
+        row = await cancelling.cancel(uuid_of(id, "Order"), reason=reason, expected_version=expected_version)
+    return Order.of(row)
+
+
+async def cancel_order_lines(
+    info: Info,
+    id: strawberry.ID,
+    lines: list[CancelLineInput],
+    reason: str | None = None,
+    expected_version: int | None = None,
+) -> OrderResult:
+    wanted = [line.value() for line in lines]
+    async with _cancelling(info.context) as cancelling:
+        row = await cancelling.cancel_lines(
+            uuid_of(id, "Order"), wanted, reason=reason, expected_version=expected_version
+        )
+    return Order.of(row)

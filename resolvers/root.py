@@ -5,16 +5,28 @@ from typing import Any
 
 import strawberry
 
-from resolvers import assignments, inventory, network, nodes, options, orders, replenishment, reservations, updates
+from resolvers import (
+    assignments,
+    inventory,
+    network,
+    nodes,
+    options,
+    orders,
+    replenishment,
+    reservations,
+    routing,
+    updates,
+)
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
 from schema.options import FulfillmentOptions
-from schema.orders import Order, OrderLine, PlaceOrderResult
+from schema.orders import Order, OrderLine, OrderResult, PlaceOrderResult
 from schema.paging import Connection, Node, Paged
 from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF, Allowed
 from schema.replenishment import Receipt, ReceiptResult, Transfer, TransferResult
 from schema.reservations import ReleaseReservationResult, Reservation, ReserveCartResult
+from schema.routing import RoutingPolicy, RoutingPolicyResult
 from schema.scalars import Cursor
 from schema.typed import Typed
 from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
@@ -93,6 +105,12 @@ class Query:
     assignments: Connection[Assignment] = _query(
         assignments.assignments, STAFF, "Assignments, the first due first unless asked otherwise.", paged=True
     )
+    routing_policies: list[RoutingPolicy] = _query(
+        routing.routing_policies,
+        OFFICE,
+        "The version in force and the newest of each policy, those that are asked first coming first, then the presets "
+        "that are not in force.",
+    )
 
 
 @strawberry.type(description="What can be done. Each answers the thing, or a typed error.")
@@ -112,6 +130,14 @@ class Mutation:
     )
     place_order: PlaceOrderResult = _mutation(
         orders.place_order, SHOP, "Place an order: by the option the shopper chose, or by a wish. It never oversells."
+    )
+    cancel_order: OrderResult = _mutation(
+        orders.cancel_order, SHOP, "Call off everything that has not left its location, and give its stock back."
+    )
+    cancel_order_lines: OrderResult = _mutation(
+        orders.cancel_order_lines,
+        SHOP,
+        "Call off units that are not picked yet: those that wait for stock first, then the least advanced work.",
     )
     accept_assignment: AssignmentResult = _mutation(assignments.accept_assignment, STAFF, "Take work on.")
     reject_assignment: AssignmentResult = _mutation(
@@ -134,6 +160,11 @@ class Mutation:
     )
     hand_over_assignment: AssignmentResult = _mutation(
         assignments.hand_over_assignment, STAFF, "Give the parcel to the carrier."
+    )
+    restock_assignment: AssignmentResult = _mutation(
+        assignments.restock_assignment,
+        STAFF,
+        "After NOT_COLLECTED or CANCELLED: what was picked is back on its shelf, and may be sold.",
     )
     adjust_stock: StockResult = _mutation(
         inventory.adjust_stock, STAFF, "Change what is on hand by so many, more or fewer."
@@ -193,6 +224,9 @@ class Mutation:
     save_carrier_service: CarrierServiceResult = _mutation(
         network.save_carrier_service, SETTINGS, "Make or change a carrier service."
     )
+    save_routing_policy: RoutingPolicyResult = _mutation(
+        routing.save_routing_policy, SETTINGS, "Make the first or the next version of a policy."
+    )
 
 
 @strawberry.type(description="What can be followed. With `after`, what was missed comes first.")
@@ -226,5 +260,6 @@ NODES = [
     Reservation,
     Transfer,
     Receipt,
+    RoutingPolicy,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

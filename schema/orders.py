@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
-from domain import orders
+from domain import order_actions, orders
+from domain.cancelling import CancelledLine
 from domain.cart import CartLine
 from domain.money import check_currency, to_minor
 from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort, TimelineRow
 from domain.placement import NewOrder
 from domain.places import Address as AddressValue
 from domain.viewer import Viewer
-from domain.vocabulary import FulfillmentMethod, OrderStatus, Role, ServiceLevel
+from domain.vocabulary import FulfillmentMethod, OrderAction, OrderStatus, Role, ServiceLevel
 from schema.context import Info
-from schema.errors import IdempotencyConflictError, InvalidInputError, OptionExpiredError, ReservationExpiredError
+from schema.errors import (
+    ActionNotAllowedError,
+    IdempotencyConflictError,
+    InvalidInputError,
+    NotFoundError,
+    OptionExpiredError,
+    ReservationExpiredError,
+    VersionConflictError,
+)
 from schema.inventory import Item
 from schema.network import Location, location_of
 from schema.options import NoFulfillmentOptionError, OutOfStockError
@@ -151,6 +160,10 @@ class Order(Node):
         rows = await info.context.loaders.assignments.load(self.row.id)
         return [node_of(row) for row in rows if viewer.works_at(row.location_id)]
 
+    @edge(allow=EVERYBODY, description="What the viewer may do now.")
+    async def allowed_actions(self, info: Info) -> list[OrderAction]:
+        return order_actions.allowed_actions(self.row, info.context.viewer)
+
     @edge(allow=STAFF, hidden=list, description="Oldest first. A STORE viewer sees no other location's work.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:
         viewer = info.context.viewer
@@ -272,4 +285,25 @@ PlaceOrderResult: TypeAlias = Annotated[
     | IdempotencyConflictError
     | InvalidInputError,
     strawberry.union("PlaceOrderResult"),
+]
+
+
+@strawberry.input(description="How many units of an order's line are called off.")
+class CancelLineInput:
+    line_id: strawberry.ID
+    quantity: int
+
+    def value(self) -> CancelledLine:
+        return CancelledLine(line_id=uuid_of(self.line_id, "OrderLine"), quantity=self.quantity)
+
+
+OrderResult: TypeAlias = Annotated[
+    Order
+    | NotFoundError
+    | ActionNotAllowedError
+    | VersionConflictError
+    | NoFulfillmentOptionError
+    | OutOfStockError
+    | InvalidInputError,
+    strawberry.union("OrderResult"),
 ]

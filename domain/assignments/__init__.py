@@ -12,6 +12,7 @@ from domain.assignments.reading import (
     lines_of,
     listing,
 )
+from domain.assignments.record import Record
 from domain.assignments.work import Desk, Picked
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Desk",
     "Move",
     "Picked",
+    "Record",
     "allowed_actions",
     "assignments",
     "assignments_of",

@@ -27,6 +27,7 @@ MOVES: Mapping[AssignmentAction, Move] = {
     _A.HAND_OVER: Move(frozenset({_S.PACKED}), _S.HANDED_OVER, _M.DELIVERY),
     _A.MARK_READY: Move(frozenset({_S.PACKED}), _S.READY_FOR_PICKUP, _M.PICKUP),
     _A.COLLECT: Move(frozenset({_S.READY_FOR_PICKUP}), _S.COLLECTED, _M.PICKUP),
+    _A.RESTOCK: Move(frozenset({_S.CANCELLED, _S.NOT_COLLECTED}), None),
 }
 
 SENTENCES: Mapping[AssignmentStatus, str] = {
@@ -37,12 +38,13 @@ SENTENCES: Mapping[AssignmentStatus, str] = {
     _S.READY_FOR_PICKUP: "{number} is ready for pickup at {place}.",
     _S.COLLECTED: "The shopper collected {number} at {place}.",
     _S.REJECTED: "{place} rejected {number}: {reason}.",
+    _S.CANCELLED: "{number} at {place} was called off.",
 }
 
 
 def allowed_actions(row: AssignmentRow, viewer: Viewer) -> list[AssignmentAction]:
     """Return what the viewer may do with an assignment as it stands."""
-    if not viewer.works_at(row.location_id):
+    if not viewer.works_at(row.location_id) or row.restocked_at:
         return []
     return [
         action for action, move in MOVES.items() if row.status in move.sources and move.method in {None, row.method}

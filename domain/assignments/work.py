@@ -6,24 +6,21 @@ Each step locks the order first, so that two people who act on one order act one
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from domain import feed, inventory, orders, routing
-from domain.assignments.moves import MOVES, SENTENCES, allowed_actions
+from domain import inventory, orders, routing
+from domain.assignments.moves import MOVES, allowed_actions
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of
+from domain.assignments.record import Record
 from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
 from domain.inventory import Movement
-from domain.network import Networks
 from domain.orders import OrderRow
 from domain.text import check_optional_text
-from domain.transaction import Connection
-from domain.viewer import Viewer
 from domain.vocabulary import (
     AssignmentAction,
     AssignmentStatus,
     MovementReason,
-    OrderStatus,
     RejectReason,
     UpdateKind,
 )
@@ -41,14 +38,10 @@ class Picked:
     reason: RejectReason | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Record):
     """Who works, when, and on which transaction."""
 
-    connection: Connection
-    networks: Networks
-    viewer: Viewer
-    now: datetime
+    __slots__ = ()
 
     async def accept(self, assignment_id: UUID, *, expected_version: int | None = None) -> AssignmentRow:
         """Take the work on."""
@@ -69,10 +62,10 @@ class Desk:
         self._may(AssignmentAction.REJECT, row)
         check_optional_text(note or "", path=("note",))
         why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
-        row = await self._write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
+        row = await self.write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
         rest = [line for line in await lines_of(self.connection, [row.id]) if line.quantity > line.short]
         released = [
-            self._movement(row, line, MovementReason.RELEASED, reserved=line.short - line.quantity) for line in rest
+            self.movement(row, line, MovementReason.RELEASED, reserved=line.short - line.quantity) for line in rest
         ]
         await self._route_anew(order, {line.sku: line.quantity - line.short for line in rest}, released)
         return row
@@ -121,6 +114,20 @@ class Desk:
         if locked or not right:
             return await self._count_wrong_code(row, locked=locked)
         return await self._leave(AssignmentAction.COLLECT, row, order)
+
+    async def restock(self, assignment_id: UUID) -> AssignmentRow:
+        """Say that what was picked for work called off is back on its shelf: from now on it may be sold."""
+        row, order = await self._take(assignment_id)
+        if row.restocked_at and any(line.picked for line in await lines_of(self.connection, [row.id])):
+            return row
+        self._may(AssignmentAction.RESTOCK, row)
+        picked = [line for line in await lines_of(self.connection, [row.id]) if line.picked]
+        back = [self.movement(row, line, MovementReason.RELEASED, reserved=-line.picked) for line in picked]
+        await inventory.move(self.connection, back, now=self.now)
+        await self.shelve(row)
+        row = await self.write(row, order, AssignmentStatus(row.status))
+        await self.say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, f"{{place}} restocked {row.number}.")
+        return row
 
     async def _count_wrong_code(self, row: AssignmentRow, *, locked: bool) -> InvalidPickupCode:
         attempts, until = row.pickup_attempts, row.pickup_locked_until
@@ -181,8 +188,8 @@ class Desk:
             RejectReason.OUT_OF_STOCK,
         )
         await self._after_shortage(row, order, RejectReason.OUT_OF_STOCK)
-        await self._say(order, row, UpdateKind.ORDER_CHANGED, f"A count at {{place}} lacks {quantity} x {sku}.")
-        released = self._movement(row, line, MovementReason.RELEASED, reserved=-quantity)
+        await self.say(order, row, UpdateKind.ORDER_CHANGED, f"A count at {{place}} lacks {quantity} x {sku}.")
+        released = self.movement(row, line, MovementReason.RELEASED, reserved=-quantity)
         await self._route_anew(order, {sku: quantity}, [released])
 
     async def _after_shortage(self, row: AssignmentRow, order: OrderRow, reason: RejectReason) -> AssignmentRow:
@@ -190,8 +197,8 @@ class Desk:
         lines = await lines_of(self.connection, [row.id])
         if all(line.short == line.quantity for line in lines):
             rejected = AssignmentStatus.REJECTED
-            return await self._write(row, order, rejected, reason=reason, why="nothing was found")
-        return await self._write(row, order, AssignmentStatus(row.status))
+            return await self.write(row, order, rejected, reason=reason, why="nothing was found")
+        return await self.write(row, order, AssignmentStatus(row.status))
 
     async def _shortage(
         self, row: AssignmentRow, order: OrderRow, newly: Mapping[str, tuple[AssignmentLineRow, int]]
@@ -206,10 +213,10 @@ class Desk:
             reason = MovementReason.DAMAGED if line.short_reason == RejectReason.DAMAGED else MovementReason.ADJUSTED
             gone = min(short, on_hand[sku]) if searched else 0
             lost.append(
-                self._movement(row, line, reason if gone else MovementReason.RELEASED, on_hand=-gone, reserved=-short)
+                self.movement(row, line, reason if gone else MovementReason.RELEASED, on_hand=-gone, reserved=-short)
             )
         told = ", ".join(f"{short} x {sku}" for sku, (_, short) in newly.items())
-        await self._say(order, row, UpdateKind.ORDER_CHANGED, f"{{place}} did not find {told}.")
+        await self.say(order, row, UpdateKind.ORDER_CHANGED, f"{{place}} did not find {told}.")
         await self._route_anew(order, {sku: short for sku, (_, short) in newly.items()}, lost)
 
     async def _advance(self, action: AssignmentAction, assignment_id: UUID) -> AssignmentRow:
@@ -245,7 +252,7 @@ class Desk:
 
     async def _step(self, action: AssignmentAction, row: AssignmentRow, order: OrderRow) -> AssignmentRow:
         target = MOVES[action].target
-        row = await self._write(row, order, target or AssignmentStatus(row.status))
+        row = await self.write(row, order, target or AssignmentStatus(row.status))
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
         return row
 
@@ -255,12 +262,12 @@ class Desk:
         levels = await inventory.lock(self.connection, [(line.sku, row.location_id) for line in picked])
         on_hand = {sku: level.on_hand for (sku, _), level in levels.items()}
         found = [
-            self._movement(row, line, MovementReason.ADJUSTED, on_hand=line.picked - on_hand[line.sku])
+            self.movement(row, line, MovementReason.ADJUSTED, on_hand=line.picked - on_hand[line.sku])
             for line in picked
             if line.picked > on_hand[line.sku]  # the count was wrong: what leaves was there
         ]
         sold = [
-            self._movement(row, line, MovementReason.SOLD, on_hand=-line.picked, reserved=-line.picked)
+            self.movement(row, line, MovementReason.SOLD, on_hand=-line.picked, reserved=-line.picked)
             for line in picked
         ]
         await inventory.move(self.connection, [*found, *sold], now=self.now)
@@ -274,72 +281,6 @@ class Desk:
         snapshot = await self.networks.current(self.connection)
         await routing.reroute(self.connection, snapshot, order, quantities, movements, now=self.now)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
-
-    async def _write(
-        self,
-        row: AssignmentRow,
-        order: OrderRow,
-        status: AssignmentStatus,
-        *,
-        reason: RejectReason | None = None,
-        why: str = "",
-    ) -> AssignmentRow:
-        """Write a status, tell it to the feed and, where it is a new one, to the order's timeline."""
-        updated: AssignmentRow = await self.connection.fetchrow(
-            """
-            UPDATE assignment SET status = $2, reject_reason = coalesce($3, reject_reason),
-                   assignee = coalesce($4, assignee), version = version + 1
-             WHERE id = $1 RETURNING *
-            """,
-            row.id,
-            status,
-            reason,
-            self.viewer.name if status is AssignmentStatus.ACCEPTED else None,
-            record_class=AssignmentRow,
-        )
-        await feed.record(
-            self.connection,
-            [
-                feed.Fact(
-                    kind=UpdateKind.ASSIGNMENT_STATUS_CHANGED,
-                    at=self.now,
-                    order_id=order.id,
-                    assignment_id=row.id,
-                    location_ids=(row.location_id,),
-                    channel=order.channel,
-                    status=status,
-                )
-            ],
-        )
-        if status != row.status:
-            sentence = SENTENCES[status].format(place="{place}", number=row.number, reason=why)
-            await self._say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)
-        return updated
-
-    async def _say(self, order: OrderRow, row: AssignmentRow, kind: UpdateKind, sentence: str) -> None:
-        snapshot = await self.networks.current(self.connection)
-        message = sentence.replace("{place}", snapshot.locations[row.location_id].name)
-        step = orders.Step(kind=kind, status=OrderStatus(order.status), message=message, location_id=row.location_id)
-        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=())
-        await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
-
-    def _movement(
-        self,
-        row: AssignmentRow,
-        line: AssignmentLineRow,
-        reason: MovementReason,
-        *,
-        on_hand: int = 0,
-        reserved: int = 0,
-    ) -> Movement:
-        return Movement(
-            sku=line.sku,
-            location_id=row.location_id,
-            reason=reason,
-            on_hand_delta=on_hand,
-            reserved_delta=reserved,
-            order_id=row.order_id,
-        )
 
 
 def _short(line: AssignmentLineRow, picked: Picked) -> int:

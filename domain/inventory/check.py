@@ -12,6 +12,10 @@ WITH ledger AS (
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
      WHERE a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
     UNION ALL
+    SELECT l.sku, a.location_id, l.picked, 0
+      FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
+     WHERE a.status IN ('CANCELLED', 'NOT_COLLECTED') AND a.restocked_at IS NULL
+    UNION ALL
     SELECT l.sku, l.location_id, l.quantity, 0
       FROM reservation r JOIN reservation_line l ON l.reservation_id = r.id
      WHERE r.status = 'OPEN'

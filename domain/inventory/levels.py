@@ -50,9 +50,7 @@ async def move(
     if not deltas:
         return []
     levels = await lock(connection, list(deltas))
-    kept = {key: level.safety_stock for key, level in levels.items()} if within_available else {}
-    for key, units in (await _held_back(connection, list(kept), channel) if channel else {}).items():
-        kept[key] += units
+    kept = await _kept(connection, levels, channel) if within_available else {}
     missing = [
         Missing(sku=key[0], quantity=short)
         for key, delta in sorted(deltas.items())
@@ -88,17 +86,22 @@ async def lock(connection: Connection, keys: Sequence[Key]) -> Mapping[Key, Stoc
     return {(row.sku, row.location_id): row for row in rows}
 
 
-async def _held_back(connection: Connection, keys: Sequence[Key], channel: str) -> dict[Key, int]:
-    rows = await connection.fetch(
-        """
-        SELECT k.sku, k.location_id, held_back($3, k.sku, k.location_id)
-          FROM unnest($1::text[], $2::uuid[]) AS k(sku, location_id)
-        """,
-        [sku for sku, _ in keys],
-        [location_id for _, location_id in keys],
-        channel,
-    )
-    return {(sku, location_id): units for sku, location_id, units in rows}
+async def _kept(connection: Connection, levels: Mapping[Key, StockRow], channel: str | None) -> dict[Key, int]:
+    """Return how many units of each level may not be reserved."""
+    kept = {key: level.safety_stock for key, level in levels.items()}
+    if channel is not None:
+        rows = await connection.fetch(
+            """
+            SELECT k.sku, k.location_id, held_back($3, k.sku, k.location_id)
+              FROM unnest($1::text[], $2::uuid[]) AS k(sku, location_id)
+            """,
+            [sku for sku, _ in levels],
+            [location_id for _, location_id in levels],
+            channel,
+        )
+        for sku, location_id, units in rows:
+            kept[sku, location_id] += units
+    return kept
 
 
 def _short(level: StockRow | None, delta: _Delta, kept: int | None) -> int:

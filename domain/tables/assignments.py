@@ -34,6 +34,7 @@ class Assignment(SQLModel, table=True):
     pickup_attempts: int = Field(sa_column_kwargs={"server_default": "0"})
     pickup_locked_until: datetime | None = Field(default=None, sa_type=moment())
     version: int
+    restocked_at: datetime | None = Field(default=None, sa_type=moment())
 
 
 class AssignmentLine(SQLModel, table=True):

@@ -33,6 +33,7 @@ STEPS = {
     "markReadyForPickup": "id: $id",
     "collectAssignment": 'id: $id, pickupCode: "é"',
     "handOverAssignment": "id: $id",
+    "restockAssignment": "id: $id",
 }
 
 Faults = Mapping[str, Iterable[object]]

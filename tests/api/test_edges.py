@@ -34,7 +34,7 @@ FIELDS = {
     "Order": {
         "everybody": "id number status channel method level tags placedAt updatedAt promisedEarliest promisedLatest "
         "shippingPrice total version customer shipTo pickupLocation lines",
-        "not stores": "pickupCode",
+        "not stores": "pickupCode allowedActions",
         "staff": "assignments timeline",
     },
     "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled backordered"},
@@ -82,6 +82,11 @@ FIELDS = {
     "PlannedLine": {"not stores": "sku quantity"},
     "MissingLine": {"not stores": "sku quantity nextAvailable"},
     "Unavailability": {"not stores": "method level sku code message"},
+    "RoutingPolicy": {
+        "office": "id name version active priority condition fences ratings respondWithin startWithin collectWithin"
+    },
+    "Fence": {"office": "kind limit tags forbid locations"},
+    "Rating": {"office": "kind weight tags locationKinds"},
     "Viewer": {"everybody": "role name", "stores": "locations"},
     "Address": {"everybody": "name lines postalCode city region country position"},
     "GeoPoint": {"everybody": "latitude longitude"},
@@ -105,6 +110,7 @@ FIELDS = {
     "ItemEdge": {"everybody": "node cursor"},
 }  # fmt: skip
 READERS = {"everybody": set(Role), "stores": {Role.STORE}, "not stores": set(Role) - {Role.STORE}}
+READERS["office"] = {Role.OPERATIONS, Role.ADMIN}
 READERS["staff"] = READERS["own place"] = set(Role) - {Role.STOREFRONT}
 RULE = {(kind, name): who for kind, parts in FIELDS.items() for who, names in parts.items() for name in names.split()}
 
@@ -124,6 +130,7 @@ LISTS = {
     "viewer": ("Viewer", ""),
     "availability": ("Availability", '(skus: ["quill", "quiz"], near: {latitude: 52.5, longitude: 13.4})'),
     "carrierServices": ("CarrierService", ""),
+    "routingPolicies": ("RoutingPolicy", ""),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
 NEVER_FILLED = {"Address.region"}
@@ -152,6 +159,7 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
             ids[kind] += own if known else []
     ids["Order"].append(town.shared)
     ids["Reservation"] = [town.reservation]
+    ids["RoutingPolicy"] = [town.policy]
     for kind, some in ids.items():
         for part in selections(kind):
             yield f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {part} }} }} }}", {"ids": some}
@@ -231,7 +239,7 @@ async def test_a_store_of_two_locations_sees_both(town: Town) -> None:
     query = "{ viewer { locations { code } } assignments { totalCount } order(id: %s) { assignments { id } } }"
     answer = (await town.post(both, query % json.dumps(town.shared)))["data"]
     assert [place["code"] for place in answer["viewer"]["locations"]] == ["SM", "SN"]
-    assert answer["assignments"]["totalCount"] == 8
+    assert answer["assignments"]["totalCount"] == 10
     assert len(answer["order"]["assignments"]) == 2
 
 

@@ -55,6 +55,7 @@ ROOTS = {
     "order": ("its readers", "id: <order>"),
     "orders": ("its workers", "where: {location: <place>}"),
     "assignments": ("its workers", "where: {location: <place>}"),
+    "routingPolicies": ("the office", ""),
     "reserveCart": ("shops", 'optionToken: <token>, idempotencyKey: "cart"'),
     "extendReservation": ("shops", 'id: <reservation>, ttl: "PT1M"'),
     "releaseReservation": ("shops", "id: <reservation>"),
@@ -65,8 +66,11 @@ ROOTS = {
     "reportPicked": ("its workers", "id: <work>, lines: [{lineId: <line>, picked: 1}]"),
     "packAssignment": ("its workers", "id: <work>"),
     "handOverAssignment": ("its workers", "id: <work>"),
+    "restockAssignment": ("its workers", "id: <dropped>"),
     "markReadyForPickup": ("its workers", "id: <parcel>"),
     "collectAssignment": ("its workers", "id: <parcel>, pickupCode: <code>"),
+    "cancelOrderLines": ("shops", "id: <open>, lines: [{lineId: <wanted>, quantity: 1}]"),
+    "cancelOrder": ("shops", "id: <open>"),
     "adjustStock": (
         "its workers", 'sku: "quill", locationId: <place>, delta: 1, reason: ADJUSTED, idempotencyKey: "found"'
     ),
@@ -91,6 +95,7 @@ ROOTS = {
     "importLocations": ("the owner", f"rows: [{PLACE}]"),
     "importCarrierServices": ("the owner", 'rows: [{code: "parcel", name: "Parcel"}]'),
     "saveLocation": ("the owner", 'input: {code: "SM", name: "Berlin Mitte"}'),
+    "saveRoutingPolicy": ("the owner", 'input: {name: "fastest", fences: [], ratings: [], activate: false}'),
     "saveCarrierService": ("the owner", 'input: {code: "parcel", name: "Standard"}'),
     "orderUpdates": ("its readers", "orderId: <order>, after: <start>"),
     "assignmentUpdates": ("its workers", "locationId: <place>, after: <start>"),
@@ -109,6 +114,7 @@ def asked(town: Town, name: str, arguments: str) -> str:
     things = {
         "place": town.house.ids["SM"], "order": share.ids["Order"][0], "work": share.work["id"],
         "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
+        "open": share.ids["Order"][1], "wanted": share.ids["OrderLine"][1], "dropped": share.dropped["id"],
         "code": share.pickup_code, "start": town.start,
         "warehouse": town.house.ids["WB"], **share.motion,
         "token": town.token, "reservation": town.reservation,

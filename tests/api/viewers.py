@@ -68,6 +68,8 @@ class Share:
     """That of the pickup, PACKED."""
     offered: dict[str, Any]
     """That of another order which it does alone, OFFERED."""
+    dropped: dict[str, Any]
+    """That of a third, CANCELLED once it was picked."""
     motion: dict[str, str]
     """Ids of its transfers `leaving` and `doomed`, REQUESTED, and `coming`, IN_TRANSIT, and of its `receipt`."""
     secrets: set[str]
@@ -79,7 +81,7 @@ class Share:
 class Town:
     """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it.
 
-    `token` is that of an option, and `reservation` the id of what was reserved from it.
+    `token` is that of an option, `reservation` the id of what was reserved from it, and `policy` that of a policy.
     """
 
     house: House
@@ -87,6 +89,7 @@ class Town:
     start: str
     token: str
     reservation: str
+    policy: str
     shares: dict[str, Share] = field(default_factory=dict)
 
     async def post(self, caller: Caller, query: str, **variables: Any) -> dict[str, Any]:
@@ -155,7 +158,8 @@ async def settled(house: House) -> Town:
         await _stock(house, code, sku, figure)
     shared = await _place(house, "shared", [("quill", 1), ("quiz", 1)], "Ada")
     token, reservation = await _reserved(house)
-    town = Town(house=house, shared=shared["id"], start=start, token=token, reservation=reservation)
+    policy = await _policy(house)
+    town = Town(house=house, shared=shared["id"], start=start, token=token, reservation=reservation, policy=policy)
     for code, caller, sku, figure, name in (("SM", OWN, "quill", 701, "Bert"), ("SN", OTHER, "quiz", 702, "Cora")):
         town.shares[code] = await _share(town, code, caller, sku, figure, name)
     return town
@@ -197,6 +201,28 @@ async def _reserved(house: House) -> tuple[str, str]:
     return token, (await house.ask(Role.STOREFRONT, query, token=token))["id"]
 
 
+async def _policy(house: House) -> str:
+    """Return the id of a policy that is not in force, and leaves nothing out."""
+    policy = {
+        "name": "cautious",
+        "condition": "'gift' in tags",
+        "fences": [
+            {"kind": "STOCK", "limit": "1"},
+            {"kind": "TAGS", "tags": ["downtown"]},
+            {"kind": "BLOCKED", "locationIds": [house.ids["WH"]]},
+        ],
+        "ratings": [{"kind": "PREFERENCE", "weight": "1", "tags": ["downtown"], "locationKinds": ["STORE"]}],
+        "respondWithin": "PT1H",
+        "startWithin": "PT2H",
+        "collectWithin": "P7D",
+        "activate": False,
+    }
+    query = """mutation ($input: RoutingPolicyInput!) { saveRoutingPolicy(input: $input) {
+        ... on RoutingPolicy { id } } }"""
+    saved: str = (await house.ask(Role.ADMIN, query, input=policy))["id"]
+    return saved
+
+
 async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str, **more: Any) -> dict[str, Any]:
     customer = {"name": name, "email": f"{name.lower()}@{key}.example", "phone": f"0049 30 {key}"}
     order = await house.place(key, lines, customer=customer, tags=["gift"], **more)
@@ -206,23 +232,23 @@ async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str
 
 async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, name: str) -> Share:
     house, place = town.house, town.house.ids[code]
-    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused")]
+    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "dropped")]
     pickup = await _place(house, keys[0], [(sku, 2)], name, method="PICKUP", pickupLocationId=place)
     alone = [pickup, *[await _place(house, key, [(sku, 1)], name) for key in keys[1:]]]
-    parcel, offered, refused = [(await house.work(order["id"]))[0] for order in alone]
+    parcel, offered, refused, dropped = [(await house.work(order["id"]))[0] for order in alone]
     (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
     motion, numbers = await _motion(house, code)
-    works = [work, parcel, offered, refused]
-    lines = f'[{{lineId: "{parcel["lines"][0]["id"]}", picked: 2}}]'
+    works = [work, parcel, offered, refused, dropped]
     for step in (
         f'rejectAssignment(id: "{refused["id"]}", reason: OTHER)',
-        f'acceptAssignment(id: "{parcel["id"]}")',
-        f'startPicking(id: "{parcel["id"]}")',
-        f'reportPicked(id: "{parcel["id"]}", lines: {lines})',
+        *_picked(dropped, 1),
+        *_picked(parcel, 2),
         f'packAssignment(id: "{parcel["id"]}")',
     ):
         answer = await town.post(caller, f"mutation {{ {step} {{ __typename }} }}")
         assert next(iter(answer["data"].values())) == {"__typename": "Assignment"}, answer
+    query = "mutation ($id: ID!) { cancelOrder(id: $id) { __typename } }"
+    assert await house.ask(Role.ADMIN, query, id=alone[-1]["id"]) == {"__typename": "Order"}
     pickup_code = (await house.order(pickup["id"], "pickupCode"))["pickupCode"]
     levels = await house.ask(
         Role.ADMIN, "query ($p: ID) { stockLevels(location: $p) { edges { node { id } } } }", p=place
@@ -248,6 +274,7 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         work=work,
         parcel=parcel,
         offered=offered,
+        dropped=dropped,
         motion=motion,
         secrets={caller.name, f"PO-{code}", *numbers}
         | {str(figure * 1000 + n) for n in (41, 51, 52)}
@@ -258,6 +285,12 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         | {order["number"] for order in alone}
         | {each for kind in ("Order", "OrderLine") for each in ids[kind]},
     )
+
+
+def _picked(work: dict[str, Any], quantity: int) -> Iterator[str]:
+    for step in ("acceptAssignment", "startPicking"):
+        yield f'{step}(id: "{work["id"]}")'
+    yield f'reportPicked(id: "{work["id"]}", lines: [{{lineId: "{work["lines"][0]["id"]}", picked: {quantity}}}])'
 
 
 OWN_THINGS = ("Assignment", "AssignmentLine", "StockLevel", "StockMovement", "Transfer", "Receipt")

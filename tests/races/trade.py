@@ -9,8 +9,9 @@ from decimal import Decimal
 from random import Random
 from uuid import UUID
 
-from domain import backorders, inventory, reservations, shortage, transfers
+from domain import backorders, inventory, orders, reservations, shortage, transfers
 from domain.assignments import AssignmentLineRow, Desk, Picked, allowed_actions, assignments, lines_of
+from domain.cancelling import CancelledLine, Cancelling
 from domain.cart import CartLine
 from domain.errors import DomainError
 from domain.imports import OnRowError
@@ -196,8 +197,22 @@ class Trade:
                     await desk.pack(chosen)
                 case AssignmentAction.HAND_OVER:
                     await desk.hand_over(chosen)
+                case AssignmentAction.RESTOCK:
+                    await desk.restock(chosen)
                 case AssignmentAction.REJECT:
                     await desk.reject(chosen, random.choice(list(RejectReason)))
+
+    async def cancel(self, random: Random) -> None:
+        """Call off some order, or a unit of it."""
+        if (chosen := await self._any(random, "SELECT id FROM customer_order ORDER BY id")) is None:
+            return
+        async with self.database.transaction() as connection:
+            cancelling = Cancelling(connection=connection, networks=self.networks, viewer=BOSS, now=self.now)
+            if random.random() < 0.5:
+                await cancelling.cancel(chosen)
+            else:
+                line = random.choice(await orders.lines_of(connection, [chosen]))
+                await cancelling.cancel_lines(chosen, [CancelledLine(line_id=line.id, quantity=1)])
 
     def _level(self, random: Random) -> Key:
         known = list(self.locations.values())
@@ -302,6 +317,7 @@ ACTS: dict[str, Callable[[Trade, Random], Awaitable[None]]] = {
         Trade.release,
         Trade.wait,
         Trade.work,
+        Trade.cancel,
         Trade.adjust,
         Trade.count,
         Trade.keep,

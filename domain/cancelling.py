@@ -1,0 +1,168 @@
+"""How an order, or a part of it, is called off: its work, its stock and what waits for stock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain import feed, inventory, orders
+from domain.assignments import AssignmentLineRow, AssignmentRow, Record, assignments_of, lines_of
+from domain.errors import InvalidInput, VersionConflict
+from domain.inventory import Movement
+from domain.order_actions import require
+from domain.orders import OPEN, OrderLineRow, OrderRow
+from domain.text import check_optional_text
+from domain.vocabulary import AssignmentStatus, MovementReason, OrderAction, OrderStatus, UpdateKind
+
+GIVEN_BACK_FIRST = (AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED, AssignmentStatus.PICKING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelledLine:
+    """How many units of an order's line are called off."""
+
+    line_id: UUID
+    quantity: int
+
+
+class Cancelling(Record):
+    """Who cancels, when, and on which transaction."""
+
+    __slots__ = ()
+
+    async def cancel(
+        self, order_id: UUID, *, reason: str | None = None, expected_version: int | None = None
+    ) -> OrderRow:
+        """Call off everything that has not left its location; an order that is cancelled already stays so.
+
+        Raises NotFound, VersionConflict, ActionNotAllowed and InvalidInput.
+        """
+        order = await orders.taken(self.connection, order_id)
+        if order.status == OrderStatus.CANCELLED:
+            return order
+        self._check(OrderAction.CANCEL, order, reason, expected_version)
+        work = [row for row in await assignments_of(self.connection, [order.id]) if row.status in OPEN]
+        released = [movement for row in work for movement in await self.withdraw(row, order)]
+        await inventory.move(self.connection, released, now=self.now)
+        await self.connection.execute(
+            "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
+        )
+        return await self._end(order, work, "Cancelled", reason)
+
+    async def cancel_lines(
+        self,
+        order_id: UUID,
+        wanted: Sequence[CancelledLine],
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> OrderRow:
+        """Call off units that are not picked yet: those that wait for stock first, then the least advanced work.
+
+        Raises NotFound, VersionConflict, ActionNotAllowed and InvalidInput.
+        """
+        order = await orders.taken(self.connection, order_id)
+        self._check(OrderAction.CANCEL_LINES, order, reason, expected_version)
+        known = {line.id: line for line in await orders.lines_of(self.connection, [order.id])}
+        _check_lines(wanted, known)
+        work = {row.id: row for row in await assignments_of(self.connection, [order.id])}
+        to_pick = sorted(
+            (line for line in await lines_of(self.connection, list(work)) if _free(work, line)),
+            key=lambda line: GIVEN_BACK_FIRST.index(AssignmentStatus(work[line.assignment_id].status)),
+        )
+        taken: dict[AssignmentLineRow, int] = {}
+        for index, each in enumerate(wanted):
+            taken |= _share_out(each, known[each.line_id], work, to_pick, ("lines", str(index), "quantity"))
+        changed = await self._give_back(order, work, taken)
+        await self.connection.executemany(
+            "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",
+            [(each.line_id, each.quantity) for each in wanted],
+        )
+        what = ", ".join(f"{each.quantity} x {known[each.line_id].sku}" for each in wanted)
+        return await self._end(order, changed, f"{what} cancelled", reason)
+
+    def _check(self, action: OrderAction, order: OrderRow, reason: str | None, expected_version: int | None) -> None:
+        if expected_version not in {None, order.version}:
+            message = f"The order has changed: it is at version {order.version}."
+            raise VersionConflict(message=message, path=("expectedVersion",), current_version=order.version)
+        require(action, order, self.viewer)
+        check_optional_text(reason or "", path=("reason",))
+
+    async def _give_back(
+        self, order: OrderRow, work: Mapping[UUID, AssignmentRow], taken: Mapping[AssignmentLineRow, int]
+    ) -> list[AssignmentRow]:
+        """Take units off lines to pick, and work off where none of its lines is left; return the work that changed."""
+        await self.connection.executemany(
+            "UPDATE assignment_line SET quantity = quantity - $2 WHERE id = $1 AND quantity > $2",
+            [(line.id, units) for line, units in taken.items()],
+        )
+        await self.connection.execute(
+            "DELETE FROM assignment_line WHERE id = ANY ($1::uuid[])",
+            [line.id for line, units in taken.items() if units == line.quantity],
+        )
+        changed = [work[key] for key in dict.fromkeys(line.assignment_id for line in taken)]
+        left = {line.assignment_id for line in await lines_of(self.connection, [row.id for row in changed])}
+        for row in changed:
+            await self.write(row, order, AssignmentStatus(row.status if row.id in left else AssignmentStatus.CANCELLED))
+            if row.id not in left:
+                await self.shelve(row)
+        released: list[Movement] = [
+            self.movement(work[line.assignment_id], line, MovementReason.RELEASED, reserved=-units)
+            for line, units in taken.items()
+        ]
+        await inventory.move(self.connection, released, now=self.now)
+        return changed
+
+    async def _end(self, order: OrderRow, work: Sequence[AssignmentRow], what: str, reason: str | None) -> OrderRow:
+        """Say what was cancelled, and bring the order to what is left of it."""
+        message = f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}."
+        places = sorted({row.location_id for row in work})
+        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=places)
+        step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
+        await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
+        await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
+        await self.connection.execute(
+            "UPDATE customer_order SET version = version + 1, updated_at = $2 WHERE id = $1", order.id, self.now
+        )
+        await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
+        return await orders.order(self.connection, order.id)
+
+
+def _check_lines(wanted: Sequence[CancelledLine], known: Mapping[UUID, OrderLineRow]) -> None:
+    if not wanted:
+        raise InvalidInput(message="Name the lines to cancel.", path=("lines",))
+    for index, each in enumerate(wanted):
+        path, line = ("lines", str(index)), known.get(each.line_id)
+        if line is None:
+            raise InvalidInput(message="The order has no such line.", path=(*path, "lineId"))
+        if each.line_id in {other.line_id for other in wanted[:index]}:
+            raise InvalidInput(message="A line is named twice.", path=(*path, "lineId"))
+        most = line.quantity - line.fulfilled - line.cancelled
+        if not 1 <= each.quantity <= most:
+            message = f"Of {line.sku}, 1 to {most} can be cancelled." if most else f"Nothing of {line.sku} is left."
+            raise InvalidInput(message=message, path=(*path, "quantity"))
+
+
+def _free(work: Mapping[UUID, AssignmentRow], line: AssignmentLineRow) -> int:
+    """Return how many units of a line to pick are nobody's in hand yet."""
+    status = work[line.assignment_id].status
+    return line.quantity - line.short - line.picked if status in GIVEN_BACK_FIRST else 0
+
+
+def _share_out(
+    wanted: CancelledLine,
+    line: OrderLineRow,
+    work: Mapping[UUID, AssignmentRow],
+    to_pick: Sequence[AssignmentLineRow],
+    path: Sequence[str],
+) -> dict[AssignmentLineRow, int]:
+    """Return how many units each line to pick gives back, or raise InvalidInput where too many are picked."""
+    missing = wanted.quantity - min(line.backordered, wanted.quantity)
+    taken: dict[AssignmentLineRow, int] = {}
+    for share in to_pick:
+        if share.order_line_id == line.id and missing:
+            taken[share] = min(_free(work, share), missing)
+            missing -= taken[share]
+    if missing:
+        message = f"Of {line.sku}, {wanted.quantity - missing} can still be cancelled: the rest is picked."
+        raise InvalidInput(message=message, path=path)
+    return taken
