@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from domain.money import exponent
 from domain.planning.fences import carries
 from domain.planning.ground import Ground
+from domain.planning.groups import group
 from domain.planning.lots import Lots
 from domain.planning.policy import Rating
 from domain.planning.problem import UNLIMITED
@@ -145,17 +146,18 @@ def _rates(
     ground, lots = at.ground, at.lots
     class_of, classes = classed
     keys = ground.lane_of[at.rows, at.sites] * classes + class_of
-    present = np.flatnonzero(np.bincount(keys, minlength=1))
-    group = np.searchsorted(present, keys)
-    lanes, tariff = np.unique(present // classes, return_inverse=True)
+    lanes = 1 if ground.offer is None else len(ground.offer.lanes)
+    first, of_leg = group(keys, lanes * classes)
+    present = keys[first]
+    leading, tariff = group(present // classes, lanes)
     per_line = sum(by_lot.values(), np.zeros((classes, lots.quantity.size), dtype=np.int64))
     return Rates(
         fixed=sum(fixed.values(), np.zeros(at.sites.size, dtype=np.int64)),
         able=lots.able,
-        group=group,
+        group=of_leg,
         per_line=per_line[present % classes],
         tariff=tariff,
-        tariffs=tuple(_tariff(ground, int(lane), shipping) for lane in lanes),
+        tariffs=tuple(_tariff(ground, lane, shipping) for lane in (present[leading] // classes).tolist()),
         grams=np.array([line.grams for line in ground.problem.lines], dtype=np.int64)[lots.line] * lots.quantity,
     )
 

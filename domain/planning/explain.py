@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from domain.planning.costs import Legs
 from domain.planning.ground import Ground
+from domain.planning.groups import group
 from domain.planning.plan import Decision
 from domain.planning.rates import Cover
 from domain.planning.solve import exactly
@@ -203,10 +204,9 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
     able, totals = legs.rates.fullest(np.arange(legs.lots.line.size))
     best = np.lexsort((totals, -able.sum(axis=1)))
     sites = legs.sites[best]
-    firsts = np.full(ground.open.shape[1], -1, dtype=np.int64)
-    firsts[sites[::-1]] = np.arange(sites.size - 1, -1, -1)
-    ranked = best[np.sort(firsts[firsts >= 0])]
-    takers = np.zeros(firsts.size, dtype=np.bool_)
+    firsts, _ = group(sites, ground.open.shape[1])
+    ranked = best[np.sort(firsts)]
+    takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
     takers[[legs.sites[take.leg] for take in cover.takes]] = True
     chosen = takers[legs.sites[ranked]]
     places = np.argsort(~chosen, kind="stable")[: max(MOST_CANDIDATES, int(chosen.sum()))]
@@ -215,19 +215,24 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
     if legs.free:
         charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - legs.free
     columns = [(kind, amounts.tolist()) for kind, amounts in charged.items()]
-    counts = able[told].sum(axis=1).tolist()
-    return [
-        Candidate(
-            location_code=ground.problem.network.sites[legs.sites[leg]].code,
-            chosen=bool(chosen[place]),
-            stopped=stop,
-            ratings={} if stop else {kind: amounts[row] for kind, amounts in columns if amounts[row]},
-            total=None if stop else int(totals[leg]) - legs.free,
-            rank=None if stop else place + 1,
-        )
-        for row, (leg, place) in enumerate(zip(told.tolist(), places.tolist(), strict=True))
-        for stop in [_too_little(ground, legs, int(legs.sites[leg]), counts[row])]
-    ]
+    of_places = zip(
+        legs.sites[told].tolist(),
+        chosen[places].tolist(),
+        (totals[told] - legs.free).tolist(),
+        places.tolist(),
+        able[told].sum(axis=1).tolist(),
+        strict=True,
+    )
+    candidates = []
+    for row, (site, taker, total, place, count) in enumerate(of_places):
+        code = ground.problem.network.sites[site].code
+        if stop := _too_little(ground, legs, site, count):
+            candidates.append(Candidate(location_code=code, chosen=taker, stopped=stop, ratings={}))
+            continue
+        ratings = {kind: amounts[row] for kind, amounts in columns if amounts[row]}
+        rated = Candidate(location_code=code, chosen=taker, ratings=ratings, total=total, rank=place + 1)
+        candidates.append(rated)
+    return candidates
 
 
 def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | None:

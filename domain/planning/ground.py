@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from domain.planning import calendar
 from domain.planning.calendar import Promise, opens_again, stays_open
 from domain.planning.fences import Mask, Screen, Told, by_policy, status
+from domain.planning.groups import group
 from domain.planning.network import Offer, offer
 from domain.planning.problem import UNLIMITED, Problem, Site
 from domain.planning.timetable import Timetable, limits, used
@@ -181,15 +182,15 @@ def _timed(ground: Ground, level: ServiceLevel | None) -> Ground:
     rows, sites = np.nonzero(ground.open)
     span = 1 if ground.offer is None else len(ground.offer.lanes)
     keys = ground.timetable.turns[sites] * span + ground.lane_of[rows, sites]
-    _, firsts, groups = np.unique(keys, return_index=True, return_inverse=True)
+    firsts, groups = group(keys, (int(ground.timetable.turns.max(initial=0)) + 1) * max(span, 1))
     promises: list[Promise] = []
     verdicts: list[FenceKind | None] = []
     places = np.empty(firsts.size, dtype=np.int64)
-    for group, first in enumerate(firsts.tolist()):
+    for place, first in enumerate(firsts.tolist()):
         promise = _promise(ground, int(rows[first]), int(sites[first]))
         verdict = _verdict(ground, level, int(sites[first]), promise)
         verdicts.append(verdict)
-        places[group] = len(promises)
+        places[place] = len(promises)
         if promise is not None and verdict is None:
             promises.append(promise)
     ground.promise_of[rows, sites] = places[groups]

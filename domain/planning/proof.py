@@ -1,5 +1,6 @@
 """The proof of a cover by HiGHS, where it is installed (`pip install crossdock[optimize]`)."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,16 +22,24 @@ def can_prove() -> bool:
     return find_spec("highspy") is not None
 
 
-def prove(rates: Rates, cover: Cover, *, most_parcels: int | None = None, most_nodes: int = MOST_NODES) -> Cover:
+def prove(
+    rates: Rates,
+    cover: Cover,
+    *,
+    most_parcels: int | None = None,
+    most_nodes: int = MOST_NODES,
+    seconds: float = np.inf,
+) -> Cover:
     """Return the cover with the bound that HiGHS proves, or the better one that it found.
 
     Its model has one parcel a leg. Where two from one place may be cheaper than one, or too heavy for one, that would
-    prove nothing, and the cover is returned as it is.
+    prove nothing, and the cover is returned as it is. `seconds` ends it as well, and then it may end otherwise the next
+    time.
     """
     grams = int(rates.grams.sum())
     if not all(_merges(tariff, grams, int(rates.fixed.min(initial=0))) for tariff in rates.tariffs):
         return cover
-    found = _solve(rates, most_parcels, most_nodes)
+    found = _solve(rates, most_parcels, {"mip_max_nodes": most_nodes, "time_limit": seconds})
     if found is None:
         return cover
     takes = []
@@ -57,7 +66,7 @@ class _Found(NamedTuple):
     bound: int
 
 
-def _solve(rates: Rates, most_parcels: int | None, most_nodes: int) -> _Found | None:
+def _solve(rates: Rates, most_parcels: int | None, limits: Mapping[str, float]) -> _Found | None:
     """Return what HiGHS finds. Its variables, all 0 or 1: each leg's parcel of each weight step, then what it takes."""
     from highspy import HighsModelStatus
 
@@ -69,9 +78,7 @@ def _solve(rates: Rates, most_parcels: int | None, most_nodes: int) -> _Found | 
     parcels = np.arange(owners.size)
     legs, lines = np.nonzero(rates.able)
     takes = np.arange(legs.size) + owners.size
-    highs = _highs(
-        np.concatenate([rates.fixed[owners] + amounts, rates.per_line[rates.group[legs], lines]]), most_nodes
-    )
+    highs = _highs(np.concatenate([rates.fixed[owners] + amounts, rates.per_line[rates.group[legs], lines]]), limits)
     ones = np.ones(takes.size)
     # Each line is taken once; a leg sends one parcel, which bears what it takes; and it takes nothing without one.
     _add(highs, [(lines, takes, ones)], (1.0, 1.0))
@@ -91,12 +98,12 @@ def _solve(rates: Rates, most_parcels: int | None, most_nodes: int) -> _Found | 
     return _Found(legs=legs[taken], lines=lines[taken], bound=int(np.ceil(info.mip_dual_bound - 1e-6)))
 
 
-def _highs(costs: NDArray[np.int64], most_nodes: int) -> "Highs":
+def _highs(costs: NDArray[np.int64], limits: Mapping[str, float]) -> "Highs":
     """Return a solver with a binary variable for each of these costs."""
     from highspy import Highs, HighsVarType
 
     highs = Highs()
-    for option, value in (("output_flag", False), ("threads", 1), ("mip_rel_gap", 0.0), ("mip_max_nodes", most_nodes)):
+    for option, value in {"output_flag": False, "threads": 1, "mip_rel_gap": 0.0, **limits}.items():
         highs.setOptionValue(option, value)
     none = np.zeros(0, dtype=np.int32)
     count = costs.size

@@ -44,12 +44,8 @@ def tabulate(rates: Rates, *, dense_below: int = DENSE_BELOW, prune_above: int =
     if not legs:
         costs = np.full(1 << lines, IMPOSSIBLE, dtype=np.int64)
         return Table(lines=lines, costs=costs, owners=np.zeros_like(costs), scaled=costs * SCALE)
-    grams = np.zeros(1 << lines, dtype=np.int64)
-    charges = np.zeros((len(rates.per_line), 1 << lines), dtype=np.int64)
-    for line in range(lines):
-        half = 1 << line
-        grams[half : 2 * half] = grams[:half] + rates.grams[line]
-        charges[:, half : 2 * half] = charges[:, :half] + rates.per_line[:, line : line + 1]
+    members = _members(lines)
+    grams, charges = _sums(rates.grams, members), _sums(rates.per_line, members)
     tariffs = np.stack([tariff.charge(grams) for tariff in rates.tariffs])
     if charges.size < dense_below:
         packed = _by_group(rates, charges + tariffs[rates.tariff])
@@ -166,13 +162,16 @@ def _trace(table: Table, rests: list[NDArray[np.int64]]) -> Cover:
     if least >= NONE:
         return Cover(takes=(), bound=0)
     while wanted:
-        line = wanted.bit_length() - 1
-        half = 1 << line
-        taken, others, starts = _splits(line)
-        of_wanted = slice(starts[wanted - half], starts[wanted - half] + (1 << (wanted - half).bit_count()))
-        sets = taken[of_wanted] + half
-        ties = sets[table.scaled[sets] + rests[layer][others[of_wanted]] == least]
-        chosen = int(min(ties, key=lambda chosen: (table.owners[chosen], -chosen)))
+        chosen = wanted
+        # One parcel is the cheapest, or the only one that is left: whatever ties with it has more.
+        if layer or table.scaled[wanted] != least:
+            line = wanted.bit_length() - 1
+            half = 1 << line
+            taken, others, starts = _splits(line)
+            of_wanted = slice(starts[wanted - half], starts[wanted - half] + (1 << (wanted - half).bit_count()))
+            sets = taken[of_wanted] + half
+            ties = sets[table.scaled[sets] + rests[layer][others[of_wanted]] == least].tolist()
+            chosen = min(ties, key=lambda chosen: (table.owners[chosen], -chosen)) if len(ties) > 1 else ties[0]
         lines = tuple(line for line in range(table.lines) if chosen >> line & 1)
         takes.append(Take(leg=int(table.owners[chosen]), lines=lines, cost=int(table.costs[chosen])))
         wanted -= chosen
@@ -180,6 +179,17 @@ def _trace(table: Table, rests: list[NDArray[np.int64]]) -> Cover:
         layer = max(layer - 1, 0)
     takes.sort(key=lambda take: (take.leg, take.lines))
     return Cover(takes=tuple(takes), bound=sum(take.cost for take in takes))
+
+
+@lru_cache(maxsize=MOST_EXACT)
+def _members(lines: int) -> NDArray[np.float64]:
+    """Return which lines each set holds, 1 or 0 (lines, sets)."""
+    return (np.arange(1 << lines) >> np.arange(lines)[:, np.newaxis] & 1).astype(np.float64)
+
+
+def _sums(amounts: NDArray[np.int64], members: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return amounts by line (..., lines) summed by set: whole numbers, exact in floats, which are quicker."""
+    return (amounts.astype(np.float64) @ members).astype(np.int64)
 
 
 @lru_cache(maxsize=MOST_EXACT)
