@@ -18,6 +18,10 @@ from schema.paging import Node, parse_id
 from schema.permission import OFFICE, SHOP
 from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
+from schema.routing import RoutingPolicy
+
+VERSION_DIGITS = 9
+"""More than any version has, and fewer than Postgres takes."""
 
 
 async def node(info: Info, id: strawberry.ID) -> Node | None:
@@ -101,6 +105,13 @@ async def _reservation(info: Info, key: str) -> Reservation | None:
     return Reservation.of(row) if row and info.context.viewer.role in SHOP else None
 
 
+async def _routing_policy(info: Info, name: str, version: str) -> RoutingPolicy | None:
+    if info.context.viewer.role not in OFFICE or len(version) > VERSION_DIGITS:
+        return None
+    found = await info.context.loaders.policy.load((name, int(version)))
+    return RoutingPolicy.of(found) if found else None
+
+
 FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Location": _location,
     "CarrierService": _carrier_service,
@@ -114,4 +125,5 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Assignment": _assignment,
     "AssignmentLine": _assignment_line,
     "Reservation": _reservation,
+    "RoutingPolicy": _routing_policy,
 }

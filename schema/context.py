@@ -9,19 +9,19 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import assignments, inventory, orders, receipts, reservations, transfers
+from domain import assignments, inventory, orders, policies, receipts, reservations, transfers
 from domain.availability import Stock
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
 from domain.placement import Placement
 from domain.promises import Promises
 from domain.reservations import Terms
-from domain.transaction import Connection, Database, Row
+from domain.transaction import Connection, Database
 from domain.viewer import Viewer
 from domain.vocabulary import Role
 
 K = TypeVar("K", bound=Hashable)
-R = TypeVar("R", bound=Row)
+R = TypeVar("R")
 
 Read: TypeAlias = Callable[[Connection, Sequence[K]], Awaitable[list[R]]]
 
@@ -48,6 +48,7 @@ class Loaders:
         self.assignment_line = self._one(assignments.lines, lambda row: row.id)
         self.reservation = self._one(reservations.reservations, lambda row: row.id)
         self.reservation_lines = self._many(reservations.lines_of, lambda row: row.reservation_id)
+        self.policy = self._one(policies.versions, lambda each: (each.policy.name, each.policy.version))
         self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
 
     def _one(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, R | None]:

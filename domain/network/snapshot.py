@@ -14,13 +14,14 @@ from domain.network.rows import CarrierServiceRow, LocationRow
 from domain.places import check_position
 from domain.planning.network import distances_km, make_network
 from domain.planning.problem import DayCapacity, Network, Opening, Point, Service, Site, Tariff, Zone
+from domain.policies import Policies, active
 from domain.transaction import Connection, Database
 from domain.vocabulary import LocationKind, LocationService, LocationStatus, ServiceLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All locations and carrier services at one revision; `planner` holds the same as the planner's values.
+    """All locations, carrier services and policies at one revision; `planner` holds the first two as its own values.
 
     `services` are by code, inactive ones too; `site_by_id` is a location's place in `planner.sites`.
     """
@@ -31,6 +32,7 @@ class Snapshot:
     id_by_code: Mapping[str, UUID]
     site_by_id: Mapping[UUID, int]
     services: Mapping[str, CarrierServiceRow]
+    policies: Policies
 
     def location(self, code: str) -> LocationRow:
         """Return the location of that code, or raise NotFound."""
@@ -103,6 +105,7 @@ async def _load(connection: Connection) -> Snapshot:
         id_by_code={location.code: location.id for location in locations},
         site_by_id={location.id: n for n, location in enumerate(locations)},
         services={service.code: service for service in services},
+        policies=Policies(await active(connection)),
     )
 
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from domain.tables import assignments, feed, inventory, network, orders, replenishment, reservations, timers
+from domain.tables import assignments, feed, inventory, network, orders, replenishment, reservations, routing, timers
 
 sa.Sequence("feed_id", start=32, increment=32, metadata=SQLModel.metadata)
 sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
@@ -21,5 +21,6 @@ __all__ = [
     "orders",
     "replenishment",
     "reservations",
+    "routing",
     "timers",
 ]

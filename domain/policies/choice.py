@@ -1,0 +1,56 @@
+"""Which policy decides: the first of those in force whose condition holds."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import structlog
+
+from domain.errors import InvalidInput
+from domain.planning.policy import Policy
+from domain.policies.condition import Condition, Facts
+from domain.policies.kept import FALLBACK, MOST_POLICIES
+
+log = structlog.get_logger(__name__)
+
+
+class Policies:
+    """The policies in force, in the order in which they are asked; the last has no condition."""
+
+    def __init__(self, policies: Iterable[Policy] = (FALLBACK,)) -> None:
+        """Compile the conditions, those that are new to this process."""
+        self._rules = [(policy, _rule(policy)) for policy in policies]
+
+    def policy_for(self, facts: Facts) -> Policy:
+        """Return the policy that decides on an order; a condition that fails on it does not hold."""
+        return next((policy for policy, rule in self._rules if rule.holds(facts)), FALLBACK)
+
+
+class _Rule:
+    """A policy's condition, compiled once for as long as the process lives, and whether it was seen to fail."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._failed = False
+        self._condition: Condition | None = None
+        try:
+            self._condition = Condition(policy.condition)
+        except InvalidInput as error:  # what was saved under other rules than ours
+            self._tell(error)
+
+    def holds(self, facts: Facts) -> bool:
+        try:
+            return self._condition is not None and self._condition.holds(facts)
+        except (TypeError, RuntimeError, LookupError, ArithmeticError, ValueError) as error:
+            self._tell(error)
+            return False
+
+    def _tell(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            policy = self._policy
+            log.warning("condition_failed", policy=policy.name, version=policy.version, error=str(error))
+
+
+@lru_cache(maxsize=2 * MOST_POLICIES)
+def _rule(policy: Policy) -> _Rule:
+    return _Rule(policy)
