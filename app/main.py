@@ -22,11 +22,11 @@ from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.workers import work
-from domain import backorders, idempotency, reservations, shortage
+from domain import backorders, closing, idempotency, reservations, shortage
 from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
-from domain.network import Networks
+from domain.network import CLOSING, Networks
 from domain.placement import Batcher, Placement
 from domain.promises import Promises
 from domain.reservations import Terms
@@ -175,6 +175,7 @@ def _handlers(networks: Networks, remembered: timedelta) -> dict[str, Handler]:
     return {
         waiting.TIMER: backorders.handler(networks),
         shortage.TIMER: shortage.handler(networks),
+        CLOSING: closing.handler(networks),
         idempotency.TIMER: idempotency.forgetting(remembered),
         reservations.TIMER: reservations.expire,
     }

@@ -62,6 +62,9 @@ class Desk(Record):
         self._may(AssignmentAction.REJECT, row)
         check_optional_text(note or "", path=("note",))
         why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
+        return await self._refuse(row, order, reason, why)
+
+    async def _refuse(self, row: AssignmentRow, order: OrderRow, reason: RejectReason, why: str) -> AssignmentRow:
         row = await self.write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
         rest = [line for line in await lines_of(self.connection, [row.id]) if line.quantity > line.short]
         released = [
@@ -69,6 +72,16 @@ class Desk(Record):
         ]
         await self._route_anew(order, {line.sku: line.quantity - line.short for line in rest}, released)
         return row
+
+    async def shut(self, assignment_id: UUID) -> None:
+        """Take open work from a location that has closed, and route it anew; what is packed has to be put back."""
+        row, order = await self._take(assignment_id)
+        if MOVES[AssignmentAction.REJECT].sources >= {row.status}:
+            await self._refuse(row, order, RejectReason.CLOSED, "the location has closed")
+        elif row.status in orders.OPEN:
+            lines = await lines_of(self.connection, [row.id])
+            released = await self.withdraw(row, order)
+            await self._route_anew(order, {line.sku: line.quantity - line.short for line in lines}, released)
 
     async def start_picking(self, assignment_id: UUID) -> AssignmentRow:
         """Begin to pick."""

@@ -8,6 +8,7 @@ from domain.network.carriers import (
     save_carrier_service,
 )
 from domain.network.locations import (
+    CLOSING,
     Closure,
     Hours,
     LocationChange,
@@ -21,6 +22,7 @@ from domain.network.rows import CarrierServiceRow, LocationRow
 from domain.network.snapshot import Networks, Snapshot, find_locations
 
 __all__ = [
+    "CLOSING",
     "CarrierServiceChange",
     "CarrierServiceRow",
     "Closure",

@@ -32,9 +32,12 @@ from domain.network.rows import (
 from domain.places import Address, check_country, check_position, check_postal_code, validate
 from domain.planning.problem import Point
 from domain.text import LONGEST_LIST, check_code, check_codes, check_optional_text, check_text
+from domain.timers import set_timer
 from domain.transaction import Connection, Database
 from domain.vocabulary import LocationKind, LocationService, LocationStatus
 
+CLOSING = "closing"
+"""The kind of the timers that take open work from a location that has closed."""
 MOST_A_DAY = 1_000_000_000
 Path = tuple[str, ...]
 
@@ -136,6 +139,8 @@ async def set_location_status(
     if row is None:
         raise NotFound(message="There is no such location.", path=("id",))
     changed = _changed(row, {"status": status}, now=now)
+    if changed and status is LocationStatus.CLOSED:
+        await set_timer(connection, CLOSING, str(location_id), now)
     return (await write_locations(connection, [changed]))[0] if changed else row
 
 

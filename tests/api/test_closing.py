@@ -1,0 +1,59 @@
+"""What becomes of the work of a location that is suspended, or that closes."""
+
+import asyncio
+
+from domain.vocabulary import Role
+from tests.api.house import House
+from tests.api.test_store_work import picking, placed, report
+
+
+async def set_status(house: House, code: str, status: str) -> None:
+    query = """mutation ($id: ID!, $status: LocationStatus!) { setLocationStatus(id: $id, status: $status) {
+        ... on Location { status } } }"""
+    assert await house.ask(Role.OPERATIONS, query, id=house.ids[code], status=status) == {"status": status}
+
+
+async def ends(house: House, order: str, *statuses: str) -> list[tuple[str, str]]:
+    """Wait until the assignments of an order, as they were offered, have these statuses; return where they are."""
+    async with asyncio.timeout(10):
+        while [work["status"] for work in await house.work(order)] != list(statuses):
+            await asyncio.sleep(0.05)
+    return [(work["location"]["code"], work["status"]) for work in await house.work(order)]
+
+
+async def test_a_suspended_location_finishes_what_it_has_and_takes_nothing_new(house: House) -> None:
+    before = await placed(house, ("pen", 1))
+    await set_status(house, "SM", "SUSPENDED")
+    (work,) = await house.work(before["id"])
+    await picking(house, work)
+    after = await placed(house, ("pen", 1), key="after")
+    assert [each["location"]["code"] for each in await house.work(after["id"])] == ["SN"]
+
+
+async def test_the_open_work_of_a_location_that_closes_is_routed_anew(house: House) -> None:
+    orders = [await placed(house, ("pen", 2), key=f"order {n}") for n in range(3)]
+    await picking(house, (await house.work(orders[0]["id"]))[0])
+    await set_status(house, "SM", "CLOSED")
+    for order in orders:
+        assert await ends(house, order["id"], "REJECTED", "OFFERED") == [("SM", "REJECTED"), ("SN", "OFFERED")]
+    assert await house.levels("pen") == {"SM": (10, 0, 10), "SN": (10, 6, 4)}
+
+
+async def test_what_a_closed_location_has_packed_is_put_back_there_and_sent_from_elsewhere(house: House) -> None:
+    order = await placed(house, ("pen", 2))
+    (work,) = await house.work(order["id"])
+    await picking(house, work)
+    await report(house, work, (2, None))
+    await house.do("packAssignment", work["id"], "SM")
+    await set_status(house, "SM", "CLOSED")
+    assert await ends(house, order["id"], "CANCELLED", "OFFERED") == [("SM", "CANCELLED"), ("SN", "OFFERED")]
+    assert await house.levels("pen") == {"SM": (10, 2, 8), "SN": (10, 2, 8)}
+    await house.do("restockAssignment", work["id"], "SM")
+    assert (await house.levels("pen"))["SM"] == (10, 0, 10)
+
+
+async def test_an_order_that_only_the_closed_location_could_do_is_unroutable_until_it_opens(house: House) -> None:
+    order = await placed(house, ("rug", 2), level="STANDARD")
+    await set_status(house, "WH", "CLOSED")
+    await ends(house, order["id"], "REJECTED")
+    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
