@@ -12,6 +12,10 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 
+ROWS_A_CALL = 10_000
+"""A caller waits for its answer; who has more sends them in parts, or loads a file."""
+
+
 class OnRowError(StrEnum):
     """What a row that fails means for the others."""
 
@@ -62,6 +66,12 @@ class ImportOutcome:
         if rejected:
             self.created = self.updated = self.unchanged = 0
         return rejected
+
+
+def check_size(rows: Sequence[object]) -> None:
+    """Raise InvalidInput where a call brings more than ROWS_A_CALL."""
+    if len(rows) > ROWS_A_CALL:
+        raise InvalidInput(message=f"These are {len(rows)} rows; {ROWS_A_CALL} are allowed in a call.", path=("rows",))
 
 
 def check_each(

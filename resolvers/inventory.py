@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import strawberry
 
 from domain import inventory, shortage
-from domain.imports import OnRowError
+from domain.imports import OnRowError, check_size
 from domain.inventory import Key, OnShortage
 from domain.paging import Page
 from domain.transaction import Connection as Transaction
@@ -128,6 +128,7 @@ async def import_items(
 async def import_stock(
     info: Info, rows: list[StockRowInput], on_error: OnRowError = OnRowError.SKIP_ROW
 ) -> ImportResult:
+    check_size(rows)
     records = [row.value() for row in rows]
     outcome = await inventory.import_stock(
         info.context.database,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.vocabulary import Role
-from tests.api.faults import CODE, CONTROL, LATITUDE, LONG, LONGITUDE, TEXT, each, named, put, unchanged
+from tests.api.faults import CODE, CONTROL, LATITUDE, LONG, LONGITUDE, TEXT, each, named, put, told, unchanged
 from tests.api.house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -103,3 +103,14 @@ async def test_an_import_of_ten_thousand_rows_and_one_is_taken_whole(shared_hous
     rows = [{"sku": f"item {n}", "name": "An item"} for n in range(10_000)] + [{"sku": "one", "name": " "}]
     result = await imported(shared_house, "importItems", "ItemRowInput", rows, "SKIP_ROW")
     assert (result["created"], [failure["row"] for failure in result["failed"]]) == (10_000, [10_000])
+
+
+async def test_an_import_of_stock_takes_ten_thousand_rows_and_refuses_one_more_whole(shared_house: House) -> None:
+    rows = [{"sku": f"none {n}", "locationCode": "SM", "onHand": 1} for n in range(9_999)]
+    rows += [{"sku": "mug", "locationCode": "SM", "onHand": 77}, {"sku": "cap", "locationCode": "SM", "onHand": 77}]
+    query = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { created } }"
+    refused = await told(shared_house, Role.OPERATIONS, query, rows=rows)
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", ["rows"])
+    result = await imported(shared_house, "importStock", "StockRowInput", rows[:-1], "SKIP_ROW")
+    assert (result["updated"], len(result["failed"])) == (1, 9_999)
+    assert (await shared_house.levels("mug"))["SM"][0] == 77
