@@ -179,6 +179,24 @@ async def test_one_bad_row_in_a_hundred_is_named_with_its_line(
     assert said["601"] == "Line 9 is about the same thing."
 
 
+async def test_a_second_load_of_a_file_writes_and_tells_its_changed_rows_only(
+    database: Database, dsn: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    changed = {(sku, code): on_hand + 1 for sku, code, on_hand in MANY[::20]}
+    second = [(sku, code, changed.get((sku, code), on_hand)) for sku, code, on_hand in MANY]
+    assert await asyncio.to_thread(load.run, dsn, stock=stock_file(tmp_path / "first.csv", MANY)) == 0
+    before = await here(database)
+    path = stock_file(tmp_path / "second.csv", second)
+    assert await asyncio.to_thread(load.run, dsn, stock=path) == 0
+    assert capfd.readouterr().out.splitlines()[1] == f"{path}: 0 created, 2500 updated, 47500 unchanged, 0 failed"
+    codes = {location: code for code, location in (await Networks(database).current()).id_by_code.items()}
+    updates = await told(database, before)
+    found = {(update.sku, codes[place]): update.quantities for update in updates for place in update.location_ids}
+    assert found == {key: (on_hand, 0, on_hand) for key, on_hand in changed.items()}
+    assert len(updates) == len(changed)
+    assert await findings(database) == []
+
+
 async def load_beside(dsn: str, path: Path) -> int:
     """Load a stock file in a process of its own; return its exit code."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "DATABASE_"))}
@@ -221,6 +239,5 @@ async def test_an_update_arrives_within_a_second_while_a_long_file_is_loaded(
         task.cancel()
     await asyncio.gather(hearing, tail, return_exceptions=True)
     assert len(delays) > 5
-    late = [delay for delay in delays if delay >= 1]
-    assert len(late) <= len(delays) / 10, delays  # a busy machine may make one wait
+    assert max(delays) < 1, sorted(delays)[-5:]
     assert await findings(database) == []

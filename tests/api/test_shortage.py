@@ -85,3 +85,20 @@ async def test_an_order_from_a_reservation_of_what_is_gone_is_routed_anew(house:
     assert (shortened["location"]["code"], shortened["lines"][0]["short"]) == ("SM", 3)
     assert (anew["location"]["code"], anew["lines"][0]["quantity"]) == ("SN", 3)
     assert (await house.levels("pen"))["SM"] == (1, 1, 0)
+
+
+async def test_an_import_that_leaves_too_little_waits_for_an_order_without_holding_its_levels(house: House) -> None:
+    order = await house.place("order", [("pen", 4)], level="SAME_DAY")
+    query = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { updated failed { message } } }"
+    rows = [{"sku": sku, "locationCode": "SM", "onHand": 1} for sku in ("mug", "pen")]
+    database = house.gateway.database
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM customer_order WHERE number = $1 FOR UPDATE", order["number"])
+        importing = asyncio.create_task(house.ask(Role.OPERATIONS, query, rows=rows))
+        async with asyncio.timeout(10), database.reading() as other:
+            while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+        await connection.execute("SELECT FROM stock WHERE sku IN ('mug', 'pen') FOR UPDATE NOWAIT")
+    assert await importing == {"updated": 2, "failed": []}
+    assert (await house.levels("pen"))["SM"] == (1, 1, 0)
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == ["SM", "SN"]
