@@ -11,7 +11,14 @@ from domain.assignments import Desk
 from domain.errors import InvalidPickupCode
 from domain.paging import Page
 from domain.vocabulary import RejectReason
-from schema.assignments import Assignment, AssignmentBy, AssignmentResult, AssignmentWhere, PickedLineInput
+from schema.assignments import (
+    Assignment,
+    AssignmentBy,
+    AssignmentResult,
+    AssignmentWhere,
+    CollectedLineInput,
+    PickedLineInput,
+)
 from schema.context import Context, Info
 from schema.orders import Direction
 from schema.paging import Connection, connect, uuid_of
@@ -72,9 +79,12 @@ async def mark_ready_for_pickup(info: Info, id: strawberry.ID) -> AssignmentResu
     return Assignment.of(row)
 
 
-async def collect_assignment(info: Info, id: strawberry.ID, pickup_code: str) -> AssignmentResult:
+async def collect_assignment(
+    info: Info, id: strawberry.ID, pickup_code: str, lines: list[CollectedLineInput] | None = None
+) -> AssignmentResult:
+    taken = None if lines is None else [line.value() for line in lines]
     async with _desk(info.context) as desk:
-        answer = await desk.collect(uuid_of(id, "Assignment"), pickup_code)
+        answer = await desk.collect(uuid_of(id, "Assignment"), pickup_code, taken)
     if isinstance(answer, InvalidPickupCode):  # only now: that it was counted is committed
         raise answer
     return Assignment.of(answer)

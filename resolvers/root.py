@@ -156,7 +156,9 @@ class Mutation:
         assignments.mark_ready_for_pickup, STAFF, "Put the parcel where the shopper collects it."
     )
     collect_assignment: AssignmentResult = _mutation(
-        assignments.collect_assignment, STAFF, "Give the parcel to the shopper who shows the pickup code."
+        assignments.collect_assignment,
+        STAFF,
+        "Give the parcel to the shopper who shows the pickup code. With `lines`, the rest is put back and cancelled.",
     )
     hand_over_assignment: AssignmentResult = _mutation(
         assignments.hand_over_assignment, STAFF, "Give the parcel to the carrier."

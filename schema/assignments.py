@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from domain import assignments
-from domain.assignments import AssignmentFilter, AssignmentLineRow, AssignmentRow, AssignmentSort, Picked
+from domain.assignments import AssignmentFilter, AssignmentLineRow, AssignmentRow, AssignmentSort, Collected, Picked
 from domain.vocabulary import AssignmentAction, AssignmentStatus, FulfillmentMethod, RejectReason
 from schema.context import Info
 from schema.errors import (
@@ -132,6 +132,15 @@ class PickedLineInput:
 
     def value(self) -> Picked:
         return Picked(line_id=uuid_of(self.line_id, "AssignmentLine"), quantity=self.picked, reason=self.reason)
+
+
+@strawberry.input(description="How many units of a line the shopper takes.")
+class CollectedLineInput:
+    line_id: strawberry.ID
+    quantity: int
+
+    def value(self) -> Collected:
+        return Collected(line_id=uuid_of(self.line_id, "AssignmentLine"), quantity=self.quantity)
 
 
 AssignmentResult: TypeAlias = Annotated[

@@ -13,7 +13,7 @@ from domain.assignments.reading import (
     listing,
 )
 from domain.assignments.record import Record
-from domain.assignments.work import Desk, Picked
+from domain.assignments.work import Collected, Desk, Picked
 
 __all__ = [
     "MOVES",
@@ -21,6 +21,7 @@ __all__ = [
     "AssignmentLineRow",
     "AssignmentRow",
     "AssignmentSort",
+    "Collected",
     "Desk",
     "Move",
     "Picked",

@@ -30,6 +30,14 @@ PICKUP_LOCK = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """How many units of a line the shopper takes."""
+
+    line_id: UUID
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
     """What was found of a line: `quantity` in all so far. With a `reason`, the rest will not be found."""
 
@@ -112,9 +120,12 @@ class Desk(Record):
         self._may(AssignmentAction.HAND_OVER, row)
         return await self._leave(AssignmentAction.HAND_OVER, row, order)
 
-    async def collect(self, assignment_id: UUID, pickup_code: str) -> AssignmentRow | InvalidPickupCode:
+    async def collect(
+        self, assignment_id: UUID, pickup_code: str, lines: Sequence[Collected] | None = None
+    ) -> AssignmentRow | InvalidPickupCode:
         """Give the parcel to the shopper who shows the order's code: what was picked leaves the stock.
 
+        With `lines`, the shopper takes only these: the rest goes back on the shelf, and is cancelled.
         The code is compared in constant time; after PICKUP_ATTEMPTS wrong ones it is locked for PICKUP_LOCK. A wrong
         code is returned and not raised, for the caller has to commit that it was counted.
         """
@@ -126,7 +137,26 @@ class Desk(Record):
         locked = row.pickup_locked_until is not None and row.pickup_locked_until > self.now
         if locked or not right:
             return await self._count_wrong_code(row, locked=locked)
+        if lines is None:
+            return await self._leave(AssignmentAction.COLLECT, row, order)
+        known = {line.id: line for line in await lines_of(self.connection, [row.id])}
+        _check_collected(lines, known)
+        taken = {each.line_id: each.quantity for each in lines}
+        left = {line: line.picked - taken.get(line.id, 0) for line in known.values()}
+        await self._leave_behind(row, order, {line: units for line, units in left.items() if units})
         return await self._leave(AssignmentAction.COLLECT, row, order)
+
+    async def _leave_behind(self, row: AssignmentRow, order: OrderRow, left: Mapping[AssignmentLineRow, int]) -> None:
+        """Put back what a shopper did not take; it is cancelled, and counts as picked no more."""
+        back = [self.movement(row, line, MovementReason.RELEASED, reserved=-units) for line, units in left.items()]
+        await inventory.move(self.connection, back, now=self.now)
+        for statement, column in (
+            ("UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1", "order_line_id"),
+            ("UPDATE assignment_line SET picked = picked - $2 WHERE id = $1", "id"),
+        ):
+            await self.connection.executemany(statement, [(line[column], units) for line, units in left.items()])
+        for line, units in left.items():
+            await self.say(order, row, UpdateKind.ORDER_CHANGED, f"The shopper left {units} x {line.sku} at {{place}}.")
 
     async def restock(self, assignment_id: UUID) -> AssignmentRow:
         """Say that what was picked for work called off is back on its shelf: from now on it may be sold."""
@@ -294,6 +324,20 @@ class Desk(Record):
         snapshot = await self.networks.current(self.connection)
         await routing.reroute(self.connection, snapshot, order, quantities, movements, now=self.now)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
+
+
+def _check_collected(collected: Sequence[Collected], known: Mapping[UUID, AssignmentLineRow]) -> None:
+    for index, each in enumerate(collected):
+        path, line = ("lines", str(index)), known.get(each.line_id)
+        if line is None:
+            raise InvalidInput(message="The assignment has no such line.", path=(*path, "lineId"))
+        if each.line_id in {other.line_id for other in collected[:index]}:
+            raise InvalidInput(message="A line is named twice.", path=(*path, "lineId"))
+        if not 0 <= each.quantity <= line.picked:
+            message = f"Of {line.sku}, 0 to {line.picked} can be collected."
+            raise InvalidInput(message=message, path=(*path, "quantity"))
+    if not any(each.quantity for each in collected):
+        raise InvalidInput(message="A shopper who takes nothing collects nothing.", path=("lines",))
 
 
 def _short(line: AssignmentLineRow, picked: Picked) -> int:

@@ -181,6 +181,23 @@ async def test_a_shopper_collects_with_the_code_and_the_order_is_completed(house
     assert (await house.levels("pen"))["SM"] == (8, 0, 8)
 
 
+async def test_what_a_shopper_leaves_at_the_counter_is_put_back_and_cancelled(house: House) -> None:
+    order, work = await ready(house)
+    code = (await house.order(order["id"], "pickupCode", Role.STOREFRONT))["pickupCode"]
+    line = work["lines"][0]["id"]
+    for units, path in ((3, ["lines", "0", "quantity"]), (0, ["lines"])):
+        told = f', pickupCode: "{code}", lines: [{{lineId: "{line}", quantity: {units}}}]'
+        assert (await house.do("collectAssignment", work["id"], "SM", arguments=told))["path"] == path
+    told = f', pickupCode: "{code}", lines: [{{lineId: "{line}", quantity: 1}}]'
+    for _ in range(2):
+        collected = await house.do("collectAssignment", work["id"], "SM", arguments=told)
+        assert collected["status"] == "COLLECTED"
+    found = await house.order(order["id"], "status lines { sku fulfilled cancelled }")
+    pen, mug = {"sku": "pen", "fulfilled": 1, "cancelled": 1}, {"sku": "mug", "fulfilled": 0, "cancelled": 1}
+    assert found == {"status": "COMPLETED", "lines": [pen, mug]}
+    assert (await house.levels("pen"))["SM"] == (9, 0, 9)
+
+
 async def test_five_wrong_codes_lock_the_parcel_for_a_while_even_for_the_right_one(house: House) -> None:
     order, work = await ready(house)
     code = (await house.order(order["id"], "pickupCode"))["pickupCode"]
