@@ -13,7 +13,7 @@ from domain.planning.costs import Legs
 from domain.planning.ground import Ground
 from domain.planning.groups import group
 from domain.planning.plan import Decision
-from domain.planning.rates import Cover
+from domain.planning.rates import IMPOSSIBLE, Cover
 from domain.planning.solve import exactly
 from domain.vocabulary import FenceKind, RatingKind
 
@@ -202,7 +202,8 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
     The rank is by how many lots a site's best leg can take, and then by what it charges for them.
     """
     able, totals = legs.rates.fullest(np.arange(legs.lots.line.size))
-    best = np.lexsort((totals, -able.sum(axis=1)))
+    # A lot more counts for more than any total.
+    best = np.argsort(totals - able.sum(axis=1) * IMPOSSIBLE, kind="stable")
     sites = legs.sites[best]
     firsts, _ = group(sites, ground.open.shape[1])
     ranked = best[np.sort(firsts)]
@@ -248,11 +249,15 @@ def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | Non
 def _stopped_at(ground: Ground) -> NDArray[np.int64]:
     """Return which screen leaves nothing of each site (sites,), -1 where none does."""
     stops = np.full(ground.open.shape[1], -1, dtype=np.int64)
-    left = np.ones_like(ground.units, dtype=np.bool_)
+    legs = np.ones(ground.open.shape, dtype=np.bool_)
+    goods = np.ones((1, 1, 1), dtype=np.bool_)
     alive: NDArray[np.bool_] = np.ones(stops.size, dtype=np.bool_)
     for place, screen in enumerate(ground.screens):
-        left &= screen.passes
-        passes: NDArray[np.bool_] = np.logical_or.reduce(left, axis=(0, 2))
+        if screen.passes.shape[2] == 1:
+            legs &= screen.passes[..., 0]
+        else:
+            goods = goods & screen.passes
+        passes: NDArray[np.bool_] = np.logical_or.reduce(legs & np.logical_or.reduce(goods, axis=2), axis=0)
         stops[alive & ~passes] = place
         alive = passes
     return stops

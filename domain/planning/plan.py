@@ -132,7 +132,7 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     """Return the cheapest delivery of as much of each line as there is."""
     sites, rows = np.nonzero(ground.open.T)
     wanted = _quantities(ground.problem)
-    lots = divide(ground.room[rows, sites], sites, ground.stock, wanted)
+    lots = divide(np.moveaxis(ground.room, -1, 0)[:, rows, sites].T, sites, ground.stock, wanted)
     covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
     unavailable = tuple(_reasons(ground, level, covered))
     if not lots.line.size:

@@ -59,10 +59,11 @@ class Rates:
         """Return which of these lines, first come, each leg could take in one parcel (legs, lines), and its cost."""
         tariff = self.tariff[self.group]
         heaviest = np.array([each.weights[-1] for each in self.tariffs], dtype=np.int64)[tariff]
-        able = self.able[:, lines]
-        able = able & (np.cumsum(able * self.grams[lines], axis=1) <= heaviest[:, np.newaxis])
-        costs = self.fixed + (able * self.per_line[:, lines][self.group]).sum(axis=1)
-        return able, costs + self.carriage(tariff, able @ self.grams[lines])
+        able, weights = self.able[:, lines], self.grams[lines]
+        if weights.sum() > heaviest.min():
+            able = able & (np.cumsum(able * weights, axis=1) <= heaviest[:, np.newaxis])
+        costs = self.fixed + (able * self.per_line[:, lines].T[:, self.group].T).sum(axis=1)
+        return able, costs + self.carriage(tariff, (able * weights).sum(axis=1))
 
     def carriage(self, tariff: NDArray[np.int64], grams: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what parcels of these weights cost by these tariffs, both of one shape."""

@@ -92,7 +92,7 @@ def _by_group(rates: Rates, charges: NDArray[np.int64]) -> NDArray[np.int64]:
     legs, lines = rates.able.shape
     groups, sets = charges.shape
     cheapest = np.full(groups * sets, IMPOSSIBLE * legs, dtype=np.int64)
-    takes = rates.able @ (1 << np.arange(lines))
+    takes = (rates.able.astype(np.float64) @ np.exp2(np.arange(lines))).astype(np.int64)
     np.minimum.at(cheapest, rates.group * sets + takes, rates.fixed * legs + np.arange(legs))
     for line in range(lines):
         halves = cheapest.reshape(-1, 2, 1 << line)
