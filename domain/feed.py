@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeAlias
 from uuid import UUID
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 READ_AT_ONCE = 500
 """Rows; a row tells a run of facts."""
 LEVELS_A_ROW = 20
+PLACES_KNOWN = 10_000
 FACTS_A_ROW = 20
 """No more than the 32 ids that the sequence `feed_id` gives each row."""
 KEPT_IN_MEMORY = 10_000
@@ -173,34 +175,25 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
 
 def _updates(row: _FeedRow) -> list[Update]:
     """Return what a row tells, in order; the last fact has the row's own id, those before it the ids below."""
-    payload, at = row.payload, row.at
+    payload, epoch, xid, at = row.payload, row.epoch, row.xid, row.at
     if levels := payload.get("levels"):
-        facts = list(zip(*(levels[name] for name in _LEVEL), strict=True))
-        ids = range(row.id - len(facts) + 1, row.id + 1)
-        return [_level(Cursor(row.epoch, row.xid, number), at, *fact) for number, fact in zip(ids, facts, strict=True)]
-    told = payload["facts"]
-    ids = range(row.id - len(told) + 1, row.id + 1)
-    return [_update(Cursor(row.epoch, row.xid, number), at, fact) for number, fact in zip(ids, told, strict=True)]
+        first = row.id - len(levels["sku"]) + 1
+        kind = UpdateKind.STOCK_CHANGED
+        quantities = zip(levels["on_hand"], levels["reserved"], levels["available"], strict=True)
+        told = zip(levels["sku"], levels["location"], quantities, strict=True)
+        return [
+            Update(Cursor(epoch, xid, number), kind, at, None, None, _place(place), None, sku, None, units)
+            for number, (sku, place, units) in enumerate(told, first)
+        ]
+    facts = payload["facts"]
+    first = row.id - len(facts) + 1
+    return [_update(Cursor(epoch, xid, number), at, fact) for number, fact in enumerate(facts, first)]
 
 
-_LEVEL = ("sku", "location", "on_hand", "reserved", "available")
-
-
-def _level(
-    cursor: Cursor, at: datetime, sku: str, location: str, on_hand: int, reserved: int, available: int
-) -> Update:
-    return Update(
-        cursor,
-        UpdateKind.STOCK_CHANGED,
-        at,
-        order_id=None,
-        assignment_id=None,
-        location_ids=frozenset((UUID(location),)),
-        channel=None,
-        sku=sku,
-        status=None,
-        quantities=(on_hand, reserved, available),
-    )
+@lru_cache(maxsize=PLACES_KNOWN)
+def _place(location: str) -> frozenset[UUID]:
+    """Return a location; a row tells of the same few again and again."""
+    return frozenset((UUID(location),))
 
 
 def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:

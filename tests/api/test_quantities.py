@@ -213,9 +213,9 @@ async def test_a_channel_does_not_get_the_last_units_and_another_does(house: Hou
     assert await sold_through(house, "web", "lamp") == {"WB": 3, "WH": 5}
     assert await sold_through(house, "app", "lamp") == {"WB": 5, "WH": 20, "SN": 1}
     wish = {"method": "DELIVERY", "level": "STANDARD"}
-    denied = await house.place("web", [("lamp", 6)], channel="web", **wish)
+    denied = await house.place("web", [("lamp", 9)], channel="web", **wish)
     assert (denied["__typename"], denied["missing"]) == ("OutOfStockError", [{"sku": "lamp", "quantity": 1}])
-    assert (await house.place("app", [("lamp", 6)], channel="app", **wish))["__typename"] == "Order"
+    assert (await house.place("app", [("lamp", 9)], channel="app", **wish))["__typename"] == "Order"
 
 
 async def test_a_holdback_is_changed_and_taken_away(house: House) -> None:
