@@ -127,28 +127,32 @@ def _charged(legs: Legs, cover: Cover) -> dict[RatingKind, int]:
     return {kind: amount for kind, amount in charged.items() if amount}
 
 
-def dump(explanation: Explanation) -> bytes:
-    """Return the JSON of an explanation, which leaves out candidates from the last where it would pass 8 KB."""
+def dump(explanation: Explanation, *, most: int = MOST_BYTES) -> bytes:
+    """Return the JSON of an explanation, which leaves out candidates from the last where it would pass `most` bytes."""
     for count in range(len(explanation.candidates), -1, -1):
         told = orjson.dumps(_json(replace(explanation, candidates=explanation.candidates[:count])))
-        if len(told) <= MOST_BYTES:
+        if len(told) <= most:
             return told
     return orjson.dumps(_json(replace(explanation, candidates=(), alternatives=())))
 
 
 def load(told: bytes | str) -> Explanation:
     """Return the explanation of a JSON that `dump` made."""
-    read = orjson.loads(told)
+    return read(orjson.loads(told))
+
+
+def read(told: Mapping[str, Any]) -> Explanation:
+    """Return the explanation of such a JSON, read."""
     return Explanation(
-        cost=read["cost"],
-        ratings=_ratings(read["ratings"]),
-        gap=read["gap"],
-        considered=read["considered"],
-        stopped={FenceKind(kind): count for kind, count in read["stopped"].items()},
-        candidates=[_candidate(each) for each in read["candidates"]],
+        cost=told["cost"],
+        ratings=_ratings(told["ratings"]),
+        gap=told["gap"],
+        considered=told["considered"],
+        stopped={FenceKind(kind): count for kind, count in told["stopped"].items()},
+        candidates=[_candidate(each) for each in told["candidates"]],
         alternatives=[
             Alternative(parcel_count=len(codes), cost=cost, location_codes=tuple(codes))
-            for cost, codes in read["alternatives"]
+            for cost, codes in told["alternatives"]
         ],
     )
 

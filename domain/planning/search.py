@@ -1,8 +1,9 @@
 """A good cover of more lines than can be solved exactly, and a bound that no cover undercuts.
 
-Some parcels of a cover are taken apart, and their lines put together anew in the best way there is: what is left of
-them as bundles, the solver of few lines does it exactly. That is repeated from several beginnings, with a fixed seed,
-until nothing gets better for a while: the same problem has the same answer.
+Legs are added, dropped and swapped from several beginnings as if each line cost what it weighs. The best of what that
+leads to is improved with the real tariffs: some parcels are taken apart, and their lines put together anew in the best
+way there is, which the solver of few lines finds for what is left of them as bundles. With a fixed seed, and counted
+rounds, the same problem has the same answer.
 """
 
 from dataclasses import replace
@@ -10,16 +11,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.planning.groups import group
 from domain.planning.rates import IMPOSSIBLE, Cover, Rates, Take, Tariff
 from domain.planning.solve import MOST_EXACT, cheapest, tabulate
 
 SEED = 20_26
+BEGINNINGS = 24
+MOST_SWAPS = 12
 STARTS = 3
 MOST_ROUNDS = 200
-PATIENCE = 15
+PATIENCE = 6
 MOST_REOPENED = 4
 """So many parcels are taken apart at once, at most."""
 PASSES = 40
+SHARES = (0.0, 0.5, 1.0)
+"""How steep the straight lines are that stand for a tariff: from flat to through nothing."""
 MOST_LEGS = 100
 EACH_LEGS = 3
 DEARER = IMPOSSIBLE >> 8
@@ -33,9 +39,9 @@ def search(rates: Rates, *, most_parcels: int | None = None) -> Cover:
         return nothing
     least, slack = bound(rates)
     legs = _promising(rates, slack)
-    few = replace(rates, fixed=rates.fixed[legs], able=rates.able[legs], group=rates.group[legs])
+    few = _only(rates, legs)
     random = np.random.default_rng(SEED)
-    found = [_from(few, random, start, most_parcels) for start in range(STARTS)]
+    found = [_from(few, takes, random, most_parcels) for takes in _beginnings(few)]
     takes = min((takes for takes in found if takes), key=_order, default=[])
     takes = [replace(take, leg=int(legs[take.leg])) for take in takes]
     return Cover(takes=tuple(takes), bound=min(least, _order(takes)[0])) if takes else nothing
@@ -48,7 +54,7 @@ def bound(rates: Rates) -> tuple[int, NDArray[np.int64]]:
     """
     grams = rates.grams.astype(np.float64)
     found = []
-    for share in (0.0, 0.5, 1.0):
+    for share in SHARES:
         lines = [_below(tariff, share) for tariff in rates.tariffs]
         once, by_gram = (np.array(part)[rates.tariff] for part in zip(*lines, strict=True))
         per_line = rates.per_line + np.floor(by_gram[:, np.newaxis] * grams).astype(np.int64)
@@ -92,9 +98,22 @@ def _promising(rates: Rates, slack: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.unique(np.concatenate(chosen))
 
 
-def _from(rates: Rates, random: np.random.Generator, start: int, most_parcels: int | None) -> list[Take]:
+def _only(rates: Rates, legs: NDArray[np.int64]) -> Rates:
+    """Return what these legs alone charge."""
+    first, number = group(rates.group[legs], len(rates.per_line))
+    groups = rates.group[legs][first]
+    return replace(
+        rates,
+        fixed=rates.fixed[legs],
+        able=rates.able[legs],
+        group=number,
+        per_line=rates.per_line[groups],
+        tariff=rates.tariff[groups],
+    )
+
+
+def _from(rates: Rates, takes: list[Take], random: np.random.Generator, most_parcels: int | None) -> list[Take]:
     """Return the cover that one beginning leads to."""
-    takes = _greedy(rates, random.uniform(1.0, 1.0 + start / 2, rates.fixed.size))
     if most_parcels is not None and len(takes) > most_parcels:
         dearer = replace(rates, fixed=rates.fixed + DEARER)
         takes = _improved(dearer, [_cheaper(take, -DEARER) for take in takes], random, None)
@@ -108,19 +127,78 @@ def _cheaper(take: Take, amount: int) -> Take:
     return replace(take, cost=take.cost - amount)
 
 
-def _greedy(rates: Rates, dearness: NDArray[np.float64]) -> list[Take]:
-    """Return the cover that takes the cheapest parcel a line again and again; `dearness` sways it."""
+def _beginnings(rates: Rates) -> list[list[Take]]:
+    """Return the best of the greedy cover and those that adding, dropping and swapping legs leads to.
+
+    Carriage is taken for a straight line below each tariff, flat at first, and then steeper.
+    """
+    places = {
+        tuple(legs)
+        for share in SHARES
+        for charges, once in [_straight(rates, share)]
+        for first in np.argsort(once + charges.sum(axis=1), kind="stable")[:BEGINNINGS].tolist()
+        for legs in [_located(charges, once, first)]
+    }
+    charges, _ = _straight(rates, SHARES[-1])
+    covers = [_greedy(rates), *(_assigned(rates, charges, list(legs)) for legs in sorted(places))]
+    return sorted((cover for cover in covers if cover), key=_order)[:STARTS]
+
+
+def _greedy(rates: Rates) -> list[Take]:
+    """Return the cover that takes the parcel that is cheapest a line again and again."""
     left = np.arange(rates.able.shape[1])
     takes: list[Take] = []
     while left.size:
         able, costs = rates.fullest(left)
         count = able.sum(axis=1)
-        leg = int(np.where(count > 0, costs * dearness / np.maximum(count, 1), np.inf).argmin())
+        leg = int(np.where(count > 0, costs / np.maximum(count, 1), np.inf).argmin())
         if not count[leg]:
             return []
         lines = left[able[leg]].tolist()
         takes.append(Take(leg=leg, lines=tuple(lines), cost=rates.cost(leg, lines)))
         left = left[~able[leg]]
+    return takes
+
+
+def _straight(rates: Rates, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each leg would charge for each line (legs, lines) and for a parcel (legs,)."""
+    lines = [_below(tariff, share) for tariff in rates.tariffs]
+    height, slope = (np.array(part)[rates.tariff] for part in zip(*lines, strict=True))
+    charges = (rates.per_line + slope[:, np.newaxis] * rates.grams)[rates.group]
+    return np.asfortranarray(np.where(rates.able, charges, DEARER)), rates.fixed + height[rates.group]
+
+
+def _located(charges: NDArray[np.float64], once: NDArray[np.float64], first: int) -> list[int]:
+    """Return the legs, ascending, that no leg more, less or other makes cheaper for the lines, each at its cheapest."""
+    chosen, cost = [first], float(once[first] + charges[first].sum())
+    for _ in range(MOST_SWAPS):
+        best = (cost, chosen)
+        for without in [None, *chosen]:
+            kept = [leg for leg in chosen if leg != without]
+            least = charges[kept].min(axis=0, initial=DEARER)
+            totals = once[kept].sum() + once + np.minimum(charges, least).sum(axis=1)
+            leg = int(totals.argmin())
+            dropped = float(once[kept].sum() + least.sum())
+            best = min(best, (float(totals[leg]), [*kept, leg]), (dropped, kept) if kept else best)
+        if best[0] >= cost:
+            break
+        cost, chosen = best
+    return sorted(set(chosen))
+
+
+def _assigned(rates: Rates, charges: NDArray[np.float64], legs: list[int]) -> list[Take]:
+    """Return the parcels of these legs, each line at its cheapest; none where they cannot take them all."""
+    of_line = np.array(legs)[charges[legs].argmin(axis=0)]
+    if not rates.able[of_line, np.arange(of_line.size)].all():
+        return []
+    takes = []
+    for leg in legs:
+        left = np.flatnonzero(of_line == leg)
+        while left.size:
+            fits = rates.fullest(left)[0][leg]
+            lines = left[fits].tolist()
+            takes.append(Take(leg=leg, lines=tuple(lines), cost=rates.cost(leg, lines)))
+            left = left[~fits]
     return takes
 
 
