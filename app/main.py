@@ -22,7 +22,7 @@ from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.workers import work
-from domain import backorders, closing, idempotency, reservations, shortage
+from domain import backorders, closing, decisions, idempotency, reservations, shortage
 from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
@@ -142,8 +142,9 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
             remembered = timedelta(hours=settings.idempotency_hours)
             batcher = Batcher(database, remembered)
-            handlers = _handlers(networks, remembered)
+            handlers = _handlers(networks, remembered, timedelta(days=settings.decision_days))
             await idempotency.begin_forgetting(database, now=now())
+            await decisions.begin_forgetting(database, now=now())
             async with (
                 running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
                 running(_for_ever(stock.keep, "stock"), name="stock"),
@@ -170,13 +171,14 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
             pool.terminate()
 
 
-def _handlers(networks: Networks, remembered: timedelta) -> dict[str, Handler]:
+def _handlers(networks: Networks, remembered: timedelta, decisions_kept: timedelta) -> dict[str, Handler]:
     """Return who sees to the timers of each kind."""
     return {
         waiting.TIMER: backorders.handler(networks),
         shortage.TIMER: shortage.handler(networks),
         CLOSING: closing.handler(networks),
         idempotency.TIMER: idempotency.forgetting(remembered),
+        decisions.TIMER: decisions.forgetting(decisions_kept),
         reservations.TIMER: reservations.expire,
     }
 

@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     reservation_max_minutes: int = Field(
         default=60, ge=1, le=1440, description="Minutes for which a cart can be reserved, or extended, at most."
     )
+    decision_days: int = Field(
+        default=90, ge=1, le=3650, description="Days for which it is kept why an order was routed as it was."
+    )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
     )

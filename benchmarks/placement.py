@@ -30,6 +30,7 @@ from app.database import migrate
 from app.serving import look_for_cycles_rarely
 from domain import inventory
 from domain.cart import CartLine
+from domain.decided import Basis
 from domain.imports import OnRowError
 from domain.network import LocationRecord, Networks, import_locations
 from domain.placement import Batcher, NewOrder, Placement
@@ -124,6 +125,7 @@ def promise(lines: tuple[CartLine, ...], place: str) -> Promise:
     return Promise(
         lines=lines,
         plan=plan,
+        basis=Basis(policy_name="cheapest", policy_version=1, gap=0.0, micros=0),
         currency="EUR",
         channel="web",
         tags=(),

@@ -14,6 +14,7 @@ from domain.inventory.waiting import SEPARATOR, TIMER
 from domain.network import Networks
 from domain.timers import Handler, set_timer
 from domain.transaction import Connection
+from domain.vocabulary import RoutingTrigger
 
 FIRST = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
 
@@ -39,7 +40,7 @@ async def _handle(networks: Networks, connection: Connection, key: str, now: dat
     waiting = {line.sku: line.backordered for line in await orders.lines_of(connection, [order_id]) if line.backordered}
     if waiting:
         snapshot = await networks.current(connection)
-        await routing.reroute(connection, snapshot, order, waiting, arrived=True, now=now)
+        await routing.reroute(connection, snapshot, order, waiting, trigger=RoutingTrigger.STOCK_ARRIVED, now=now)
         await orders.settle(connection, order, actor=None, now=now)
     await set_timer(connection, TIMER, SEPARATOR.join((sku, placed_at.isoformat(), str(order_id))), now)
 

@@ -8,6 +8,7 @@ from domain.inventory import ItemRow
 from domain.money import MOST_MINOR_UNITS
 from domain.planning.plan import MOST_LINES
 from domain.planning.problem import Line
+from domain.policies import LineFacts
 
 MOST_UNITS = 1_000_000
 
@@ -59,6 +60,19 @@ def wanted_lines(lines: Sequence[CartLine], items: Mapping[str, ItemRow]) -> lis
         )
         for line in lines
     ]
+
+
+def line_facts(lines: Sequence[CartLine], items: Mapping[str, ItemRow]) -> tuple[LineFacts, ...]:
+    """Return what the conditions of policies see of the lines, with the tags of those items that are known."""
+    return tuple(
+        LineFacts(
+            sku=line.sku,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            tags=items[line.sku].tags if line.sku in items else (),
+        )
+        for line in lines
+    )
 
 
 def cart_value(lines: Sequence[CartLine]) -> int | None:

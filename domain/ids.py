@@ -18,6 +18,11 @@ def new_id(now: datetime) -> UUID:
     return new_ids(now, 1)[0]
 
 
+def least_id(now: datetime) -> UUID:
+    """Return what no id of the millisecond `now`, or of a later one, is less than."""
+    return UUID(int=int(now.timestamp() * 1000) << 80)
+
+
 def new_ids(now: datetime, count: int) -> list[UUID]:
     """Return as many ids of one millisecond, at a third of what they cost one by one."""
     moment = (int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF).to_bytes(6, "big")

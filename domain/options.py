@@ -10,20 +10,15 @@ from numpy.typing import NDArray
 
 from domain import inventory, places
 from domain.availability import InStock, sellable
-from domain.cart import CartLine, cart_value, merged, wanted_lines
+from domain.cart import CartLine, cart_value, line_facts, merged, wanted_lines
+from domain.decided import Basis, Decided, Outcome, decide, ranked
 from domain.errors import InvalidInput
 from domain.inventory import ItemRow
 from domain.network import Snapshot
 from domain.places import Address
-from domain.planning.plan import plan_deliveries, plan_pickups, rank
-from domain.planning.problem import (
-    Answer,
-    Missing,
-    Plan,
-    Point,
-    Problem,
-    Unavailable,
-)
+from domain.planning.plan import rank
+from domain.planning.problem import Line, Missing, Plan, Point, Problem, Unavailable
+from domain.policies import Facts, Policies
 from domain.preorders import preorders
 from domain.promises import Promise, Promises
 from domain.text import check_code, check_codes
@@ -68,6 +63,21 @@ class Options:
     computed_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """What was decided for a cart, best first; `unknown` are its lines whose items nobody knows.
+
+    `target` is where the destination lies; `problem` is None where no item is known.
+    """
+
+    request: OptionsRequest
+    target: Point | None
+    unknown: tuple[CartLine, ...]
+    problem: Problem | None = None
+    decided: tuple[Decided, ...] = ()
+    unavailable: tuple[Unavailable, ...] = ()
+
+
 async def fulfillment_options(
     connection: Connection,
     snapshot: Snapshot,
@@ -83,28 +93,48 @@ async def fulfillment_options(
 
     Raises InvalidInput for an empty or oversized cart, a quantity below 1 and a destination that is no address.
     """
-    _check(request, now=now)
-    request = replace(request, lines=merged(request.lines))
-    target = await _target(connection, request)
-    items = {row.sku: row for row in await inventory.items(connection, [x.sku for x in request.lines])}
-    unknown = tuple(line for line in request.lines if line.sku not in items)
-    answer = Answer()
-    if items:
-        skus = [line.sku for line in request.lines if line.sku in items]
-        available = await sellable(connection, stock, skus, snapshot, request.channel)
-        problem = _problem(snapshot, request, items, available, target, now)
-        answer = _plan(problem, request, target)
-        if not answer.plans and FulfillmentMethod.DELIVERY in request.methods:
-            answer = replace(answer, plans=rank(await preorders(connection, snapshot, problem)))
-    missing = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in unknown)
+    found = await consider(connection, snapshot, request, stock=stock, now=now)
+    decided = found.decided
+    if not decided and found.problem and FulfillmentMethod.DELIVERY in request.methods:
+        plans = rank(await preorders(connection, snapshot, found.problem))
+        decided = tuple(Decided(plan=plan, basis=None) for plan in plans)
+    missing = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in found.unknown)
     promised = [
-        _promise(replace(plan, missing=plan.missing + missing), request, target, promises, now) for plan in answer.plans
+        _promise(replace(each.plan, missing=each.plan.missing + missing), each.basis, found, promises, now)
+        for each in decided
     ]
     return Options(
         options=tuple(Option(token=promises.sign(promise), promise=promise) for promise in promised),
-        unavailable=tuple(_unknown(unknown, request.methods)) + answer.unavailable,
+        unavailable=found.unavailable,
         computed_at=stock.as_of if stock else now,
     )
+
+
+async def consider(
+    connection: Connection,
+    snapshot: Snapshot,
+    request: OptionsRequest,
+    *,
+    policies: Policies | None = None,
+    stock: InStock | None = None,
+    now: datetime,
+) -> Considered:
+    """Return what is decided for a cart under the policies in force, or under others; see `fulfillment_options`."""
+    _check(request, now=now)
+    request = replace(request, lines=merged(request.lines))
+    target = await places.resolve(connection, request.destination) if request.destination else None
+    items = {row.sku: row for row in await inventory.items(connection, [x.sku for x in request.lines])}
+    known = [line for line in request.lines if line.sku in items]
+    unknown = tuple(line for line in request.lines if line.sku not in items)
+    found = Considered(request=request, target=target, unknown=unknown)
+    if known:
+        skus = [line.sku for line in known]
+        available = await sellable(connection, stock, skus, snapshot, request.channel)
+        problem = _problem(snapshot, request, wanted_lines(known, items), available, target, now)
+        outcomes = _outcomes(problem, request, policies or snapshot.policies, _facts(request, items))
+        reasons = tuple(reason for outcome in outcomes for reason in outcome.unavailable)
+        found = replace(found, problem=problem, decided=ranked(outcomes), unavailable=reasons)
+    return replace(found, unavailable=(*_unknown(unknown, request.methods), *found.unavailable))
 
 
 def _check(request: OptionsRequest, *, now: datetime) -> None:
@@ -123,22 +153,17 @@ def _check(request: OptionsRequest, *, now: datetime) -> None:
         places.check_position(request.near, path=("near",))
 
 
-async def _target(connection: Connection, request: OptionsRequest) -> Point | None:
-    return await places.resolve(connection, request.destination) if request.destination else None
-
-
 def _problem(
     snapshot: Snapshot,
     request: OptionsRequest,
-    items: Mapping[str, ItemRow],
+    lines: Sequence[Line],
     available: NDArray[np.int64],
     target: Point | None,
     now: datetime,
 ) -> Problem:
-    """Return the problem of those lines whose items are known, by SKU."""
     return Problem(
         network=snapshot.planner,
-        lines=wanted_lines([line for line in request.lines if line.sku in items], items),
+        lines=lines,
         available=available,
         now=request.at or now,
         currency=request.currency,
@@ -152,21 +177,31 @@ def _problem(
     )
 
 
-def _plan(problem: Problem, request: OptionsRequest, target: Point | None) -> Answer:
-    plans: tuple[Plan, ...] = ()
-    unavailable: tuple[Unavailable, ...] = ()
-    near = request.near or target
+def _facts(request: OptionsRequest, items: Mapping[str, ItemRow]) -> Facts:
+    to = request.destination
+    return Facts(
+        channel=request.channel,
+        currency=request.currency,
+        country=to.country if to else None,
+        postal_code=to.postal_code if to else None,
+        tags=request.tags,
+        lines=line_facts(request.lines, items),
+    )
+
+
+def _outcomes(problem: Problem, request: OptionsRequest, policies: Policies, facts: Facts) -> list[Outcome]:
+    outcomes = []
+    near = request.near or problem.destination
     if FulfillmentMethod.DELIVERY in request.methods:
-        answer = plan_deliveries(problem)
-        plans, unavailable = plans + answer.plans, unavailable + answer.unavailable
+        outcomes.append(decide(problem, FulfillmentMethod.DELIVERY, policies, facts))
     if FulfillmentMethod.PICKUP in request.methods and near is None:
         message = "Pickup stores are looked for near a destination or a position: neither could be placed on the map."
         code = UnavailabilityCode.DESTINATION_UNKNOWN
-        unavailable = (*unavailable, Unavailable(method=FulfillmentMethod.PICKUP, code=code, message=message))
+        reason = Unavailable(method=FulfillmentMethod.PICKUP, code=code, message=message)
+        outcomes.append(Outcome(unavailable=(reason,)))
     elif FulfillmentMethod.PICKUP in request.methods:
-        answer = plan_pickups(replace(problem, destination=near))
-        plans, unavailable = plans + answer.plans, unavailable + answer.unavailable
-    return Answer(plans=rank(plans), unavailable=unavailable)
+        outcomes.append(decide(replace(problem, destination=near), FulfillmentMethod.PICKUP, policies, facts))
+    return outcomes
 
 
 def _unknown(lines: Sequence[CartLine], methods: Sequence[FulfillmentMethod]) -> list[Unavailable]:
@@ -177,7 +212,8 @@ def _unknown(lines: Sequence[CartLine], methods: Sequence[FulfillmentMethod]) ->
     ]
 
 
-def _promise(plan: Plan, request: OptionsRequest, target: Point | None, promises: Promises, now: datetime) -> Promise:
+def _promise(plan: Plan, basis: Basis | None, found: Considered, promises: Promises, now: datetime) -> Promise:
+    request = found.request
     expires_at = now + promises.ttl
     if plan.order_before and request.at is None:
         expires_at = min(expires_at, plan.order_before)
@@ -185,12 +221,13 @@ def _promise(plan: Plan, request: OptionsRequest, target: Point | None, promises
     return Promise(
         lines=request.lines,
         plan=plan,
+        basis=basis,
         currency=request.currency,
         channel=request.channel,
         tags=request.tags,
         postal_code=destination.postal_code if destination else None,
         country=destination.country if destination else None,
-        position=target if destination else None,
+        position=found.target if destination else None,
         expires_at=expires_at.replace(microsecond=0),
         preview=request.at is not None,
     )

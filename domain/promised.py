@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from domain import inventory, routing
-from domain.cart import CartLine, cart_value, wanted_lines
+from domain import inventory
+from domain.cart import CartLine, cart_value, line_facts, wanted_lines
+from domain.decided import Decided, decide
 from domain.errors import OptionExpired, OutOfStock
 from domain.network import Snapshot
 from domain.planning.problem import Missing, Plan, Problem
+from domain.policies import Facts
 from domain.promises import Promise
 from domain.transaction import Connection
 
@@ -35,22 +37,22 @@ async def kept(
     lost: Collection[tuple[str, UUID]] = (),
     *,
     now: datetime,
-) -> Plan:
-    """Return the plan that keeps a promise: the one shown; where pairs (SKU, location id) of it were lost, another.
+) -> Decided:
+    """Return what keeps a promise: the plan shown; where pairs (SKU, location id) of it were lost, another.
 
     The other has the same method, level and price and is no later; it is the best without what was lost. Raises
     OutOfStock where there is none, and OptionExpired for what was planned as of another moment and would not be
     planned so at `now`.
     """
     if not lost and not promise.preview:
-        return promise.plan
-    problem = await _problem(connection, snapshot, promise, lost, now=now)
-    plan, _ = routing.best(problem, promise.plan.method)
-    if not lost and (plan is None or _shape(plan) != _shape(promise.plan)):
+        return Decided(plan=promise.plan, basis=promise.basis)
+    problem, facts = await _problem(connection, snapshot, promise, lost, now=now)
+    best = decide(problem, promise.plan.method, snapshot.policies, facts).best
+    if not lost and (best is None or _shape(best.plan) != _shape(promise.plan)):
         raise OptionExpired(message="What was planned ahead no longer holds.", path=("optionToken",))
-    if plan is None or plan.missing:
+    if best is None or best.plan.missing:
         raise OutOfStock(message="The promise can no longer be kept.", missing=missing(promise, lost))
-    return replace(plan, price=promise.plan.price, missing=promise.plan.missing)
+    return replace(best, plan=replace(best.plan, price=promise.plan.price, missing=promise.plan.missing))
 
 
 def missing(promise: Promise, lost: Collection[tuple[str, UUID]]) -> list[Missing]:
@@ -70,14 +72,22 @@ async def _problem(
     lost: Collection[tuple[str, UUID]],
     *,
     now: datetime,
-) -> Problem:
+) -> tuple[Problem, Facts]:
     lines, shown = covered(promise.lines, promise.plan), promise.plan
     skus = [line.sku for line in lines]
     items = {row.sku: row for row in await inventory.items(connection, skus)}
     available = await inventory.available(connection, skus, snapshot, promise.channel)
     for sku, location_id in lost:
         available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
-    return Problem(
+    facts = Facts(
+        channel=promise.channel,
+        currency=promise.currency,
+        country=promise.country,
+        postal_code=promise.postal_code,
+        tags=promise.tags,
+        lines=line_facts(promise.lines, items),
+    )
+    problem = Problem(
         network=snapshot.planner,
         lines=wanted_lines(lines, items),
         available=available,
@@ -91,6 +101,7 @@ async def _problem(
         tags=frozenset(promise.tags),
         promised_latest=None if promise.preview else shown.latest,
     )
+    return problem, facts
 
 
 def _shape(plan: Plan) -> list[tuple[object, ...]]:

@@ -2,19 +2,24 @@
 
 import hashlib
 import hmac
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from domain.cart import CartLine
+from domain.decided import Basis
 from domain.errors import InvalidInput, OptionExpired
 from domain.planning.problem import Missing, Parcel, Plan, Point, Share
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
+
+ParcelJson: TypeAlias = tuple[str, str | None, Sequence[tuple[str, int]], Sequence[str], float | None, int | None]
+"""A parcel: location, carrier service, shares, the moments from ready to arrived, km and grams of CO2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,8 @@ class Promise:
 
     lines: tuple[CartLine, ...]
     plan: Plan
+    basis: Basis | None
+    """What it was chosen by; None where all of it has yet to come."""
     currency: str
     channel: str
     tags: tuple[str, ...]
@@ -53,6 +60,19 @@ class Promises:
     def _seal(self, body: bytes) -> bytes:
         return urlsafe_b64encode(hmac.digest(self._key, body, hashlib.sha256))
 
+    def _mask(self, salt: str) -> int:
+        return int.from_bytes(hmac.digest(self._key, f"cost {salt}".encode(), hashlib.sha256)[:8])
+
+    def _hidden(self, basis: Basis, cost: int) -> list[object]:
+        """Return a basis as a token says it, with what the plan costs the retailer, which no shopper can read."""
+        salt = secrets.token_urlsafe(12)
+        masked = cost ^ self._mask(salt)
+        return [basis.policy_name, basis.policy_version, basis.gap, basis.micros, salt, masked]
+
+    def _shown(self, name: str, version: int, gap: float, micros: int, salt: str, masked: int) -> tuple[Basis, int]:
+        basis = Basis(policy_name=name, policy_version=version, gap=gap, micros=micros)
+        return basis, masked ^ self._mask(salt)
+
     def sign(self, promise: Promise) -> str:
         """Return the token of a promise."""
         claims = {
@@ -65,6 +85,7 @@ class Promises:
             "at": [promise.position.latitude, promise.position.longitude] if promise.position else None,
             "preview": promise.preview,
             "plan": _plan_as_json(promise.plan),
+            "basis": self._hidden(promise.basis, promise.plan.cost) if promise.basis else None,
         }
         body = urlsafe_b64encode(orjson.dumps(claims))
         return b".".join((body, self._seal(body))).decode()
@@ -83,9 +104,11 @@ class Promises:
             raise InvalidInput(message="This is not an option token of ours.", path=("optionToken",))
         claims = orjson.loads(urlsafe_b64decode(body))
         postal_code, country = claims["to"]
+        basis, cost = self._shown(*claims["basis"]) if claims["basis"] else (None, 0)
         return Promise(
             lines=tuple(CartLine(sku=sku, quantity=n, unit_price=price) for sku, n, price in claims["lines"]),
-            plan=_plan_from_json(claims["plan"]),
+            plan=_plan_from_json(claims["plan"], cost),
+            basis=basis,
             currency=claims["currency"],
             channel=claims["channel"],
             tags=tuple(claims["tags"]),
@@ -98,7 +121,7 @@ class Promises:
 
 
 def _plan_as_json(plan: Plan) -> dict[str, object]:
-    """Return what a token says of its plan. A shopper can read it, so what the plan costs the retailer is left out."""
+    """Return what a token says of its plan, as a shopper can read it."""
     return {
         "method": plan.method,
         "level": plan.level,
@@ -108,35 +131,22 @@ def _plan_as_json(plan: Plan) -> dict[str, object]:
         "before": plan.order_before and plan.order_before.isoformat(),
         "missing": [[missing.sku, missing.quantity] for missing in plan.missing],
         "expected": plan.expected and [moment.isoformat() for moment in plan.expected],
-        "parcels": [
-            [
-                parcel.location_code,
-                parcel.service_code,
-                [[share.sku, share.quantity] for share in parcel.shares],
-                [
-                    moment.isoformat()
-                    for moment in (parcel.ready_at, parcel.due_at, parcel.arrives_earliest, parcel.arrives_latest)
-                ],
-                parcel.distance_km,
-                parcel.co2_grams,
-            ]
-            for parcel in plan.parcels
-        ],
+        "parcels": [parcel_as_json(parcel) for parcel in plan.parcels],
     }
 
 
-def _plan_from_json(plan: dict[str, Any]) -> Plan:
+def _plan_from_json(plan: dict[str, Any], cost: int) -> Plan:
     return Plan(
         method=FulfillmentMethod(plan["method"]),
         level=ServiceLevel(plan["level"]) if plan["level"] else None,
         price=plan["price"],
-        cost=0,
+        cost=cost,
         pickup_code=plan["pickup"],
         distance_km=plan["km"],
         order_before=datetime.fromisoformat(plan["before"]) if plan["before"] else None,
         missing=tuple(Missing(sku=sku, quantity=quantity) for sku, quantity in plan["missing"]),
         expected=_pair(plan["expected"]) if plan["expected"] else None,
-        parcels=tuple(_parcel_from_json(*parcel) for parcel in plan["parcels"]),
+        parcels=tuple(map(parcel_from_json, plan["parcels"])),
     )
 
 
@@ -145,14 +155,22 @@ def _pair(moments: Sequence[str]) -> tuple[datetime, datetime]:
     return earliest, latest
 
 
-def _parcel_from_json(
-    location: str,
-    service: str | None,
-    shares: list[tuple[str, int]],
-    moments: list[str],
-    km: float | None,
-    co2: int | None,
-) -> Parcel:
+def parcel_as_json(parcel: Parcel) -> ParcelJson:
+    """Return a parcel, without what it costs the retailer."""
+    moments = (parcel.ready_at, parcel.due_at, parcel.arrives_earliest, parcel.arrives_latest)
+    return (
+        parcel.location_code,
+        parcel.service_code,
+        [(share.sku, share.quantity) for share in parcel.shares],
+        [moment.isoformat() for moment in moments],
+        parcel.distance_km,
+        parcel.co2_grams,
+    )
+
+
+def parcel_from_json(told: ParcelJson) -> Parcel:
+    """Return the parcel of such a JSON; its cost is 0."""
+    location, service, shares, moments, km, co2 = told
     ready_at, due_at, earliest, latest = map(datetime.fromisoformat, moments)
     return Parcel(
         location_code=location,

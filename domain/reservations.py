@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import inventory
+from domain.decided import Decided
 from domain.duration import format_duration
 from domain.errors import ActionNotAllowed, InvalidInput, NotFound, OutOfStock, ReservationExpired
 from domain.idempotency import answered
@@ -110,22 +111,24 @@ class Holding:
         if not promise.plan.parcels:
             raise OutOfStock(message="All of it has yet to come.", missing=promise.plan.missing)
         snapshot = await self.networks.current(self.connection)
-        plan = await self._hold(snapshot, promise)
-        return await self._open(new, snapshot, replace(promise, plan=plan, preview=False), lasts)
+        held = await self._hold(snapshot, promise)
+        promise = replace(promise, plan=held.plan, basis=held.basis, preview=False)
+        return await self._open(new, snapshot, promise, lasts)
 
-    async def _hold(self, snapshot: Snapshot, promise: Promise) -> Plan:
-        """Reserve the stock of the plan that keeps a promise; return the plan."""
+    async def _hold(self, snapshot: Snapshot, promise: Promise) -> Decided:
+        """Reserve the stock of the plan that keeps a promise; return what was decided."""
         lost: set[Pair] = set()
         for _ in range(MOST_TRIES):
-            plan = await kept(self.connection, snapshot, promise, lost, now=self.now)
+            decided = await kept(self.connection, snapshot, promise, lost, now=self.now)
             attempt = self.connection.transaction()  # what it locks it gives back, where it fails
             await attempt.start()
-            short = await self._short(shares(snapshot, plan), promise.channel)
+            wants = shares(snapshot, decided.plan)
+            short = await self._short(wants, promise.channel)
             if not short:
-                held = _movements(shares(snapshot, plan), MovementReason.RESERVED)
+                held = _movements(wants, MovementReason.RESERVED)
                 await inventory.move(self.connection, held, now=self.now, within_available=True)
                 await attempt.commit()
-                return plan
+                return decided
             await attempt.rollback()
             lost |= short
         raise OutOfStock(message="Others were faster.", missing=missing(promise, lost))

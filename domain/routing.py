@@ -11,33 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain import feed, inventory, orders
-from domain.cart import CartLine, wanted_lines
+from domain.cart import CartLine, line_facts, wanted_lines
+from domain.decided import Decided, decide
+from domain.decisions import keep, new_decisions
 from domain.errors import OutOfStock
 from domain.ids import new_ids
 from domain.inventory import Movement
 from domain.network import Snapshot
-from domain.orders import OrderRow
+from domain.orders import OrderLineRow, OrderRow
 from domain.places import Address
-from domain.planning.plan import plan_deliveries, plan_pickups, rank
-from domain.planning.problem import Parcel, Plan, Problem, Unavailable
+from domain.planning.problem import Parcel, Problem
+from domain.policies import Facts
 from domain.transaction import Connection
 from domain.vocabulary import (
     AssignmentStatus,
     FulfillmentMethod,
     MovementReason,
     OrderStatus,
+    RoutingTrigger,
     ServiceLevel,
     UpdateKind,
 )
 
 MOST_TRIES = 4
-
-
-def best(problem: Problem, method: FulfillmentMethod) -> tuple[Plan | None, tuple[Unavailable, ...]]:
-    """Return the best plan for a method, None where there is none, and the reasons for what is left out."""
-    answer = plan_deliveries(problem) if method is FulfillmentMethod.DELIVERY else plan_pickups(problem)
-    plans = rank(answer.plans)
-    return (plans[0] if plans else None), answer.unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,19 +149,22 @@ async def reroute(
     quantities: Mapping[str, int],
     movements: Sequence[Movement] = (),
     *,
-    arrived: bool = False,
+    trigger: RoutingTrigger,
     now: datetime,
 ) -> bool:
     """Find locations for quantities that wait or that one could not supply, and reserve there; say if any was found.
 
     `movements` are what the failed try does to stock; they are written together with the new reservations, so that
     all stock rows are locked at once and in order. Locations that rejected an item of this order, or fell short of it,
-    are not asked for it again; once new stock has `arrived`, those that fell short are. What nobody has stays open.
-    The caller holds the order's lock and settles it after.
+    are not asked for it again; once new stock has arrived, those that fell short are. What nobody has stays open. Why
+    it was decided so is kept, but not of stock that came and was of no use. The caller holds the order's lock and
+    settles it after.
     """
+    lines = await orders.lines_of(connection, [order.id])
+    wish = _Wish(order=order, lines=lines, quantities=quantities, arrived=trigger is RoutingTrigger.STOCK_ARRIVED)
     for _ in range(MOST_TRIES):
-        parcels = await _parcels(connection, snapshot, order, quantities, arrived=arrived, now=now)
-        work = await _work(connection, snapshot, order, parcels, now=now)
+        decided = await _decided(connection, snapshot, wish, now=now)
+        work = await _work(connection, snapshot, wish, decided.plan.parcels if decided else (), now=now)
         try:
             async with connection.transaction():
                 together = [*movements, *_reservations(work)]
@@ -175,10 +174,12 @@ async def reroute(
         break
     else:
         await inventory.move(connection, movements, now=now)
-        work = Work()
+        decided, work = None, Work()
+    if decided and (work.assignments or not wish.arrived):
+        await keep(connection, new_decisions(order.id, decided, trigger, now=now))
     if work.assignments:
         await _offer(connection, order, work, now=now)
-    if not arrived:
+    if not wish.arrived:
         await _say_what_is_left(connection, order, work, quantities, now=now)
     return bool(work.assignments)
 
@@ -222,76 +223,85 @@ async def _say_what_is_left(
         await feed.record(connection, [orders.fact(told, step, now=now)])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What of an order is to be routed anew, and whether stock that has arrived is why."""
+
+    order: OrderRow
+    lines: Sequence[OrderLineRow]
+    quantities: Mapping[str, int]
+    arrived: bool
+
+
 async def _work(
-    connection: Connection, snapshot: Snapshot, order: OrderRow, parcels: Sequence[Parcel], *, now: datetime
+    connection: Connection, snapshot: Snapshot, wish: _Wish, parcels: Sequence[Parcel], *, now: datetime
 ) -> Work:
     if not parcels:
         return Work()
+    order = wish.order
     offers_before: int = await connection.fetchval("SELECT count(*) FROM assignment WHERE order_id = $1", order.id)
-    lines = await orders.lines_of(connection, [order.id])
     offered = Offered(
         order_id=order.id,
         method=FulfillmentMethod(order.method),
         channel=order.channel,
         offers_before=offers_before,
     )
-    return offers(snapshot, parcels, offered, {line.sku: line.id for line in lines}, now=now)
+    return offers(snapshot, parcels, offered, {line.sku: line.id for line in wish.lines}, now=now)
 
 
-async def _parcels(
-    connection: Connection,
-    snapshot: Snapshot,
-    order: OrderRow,
-    quantities: Mapping[str, int],
-    *,
-    arrived: bool,
-    now: datetime,
-) -> tuple[Parcel, ...]:
-    """Return the parcels of the plan that keeps the promise; else of the one that breaks it least."""
-    problem = await _problem(connection, snapshot, order, quantities, arrived=arrived, now=now)
-    if order.pickup_location_id:
-        plans = plan_pickups(problem).plans
-        return plans[0].parcels if plans else ()
+async def _decided(connection: Connection, snapshot: Snapshot, wish: _Wish, *, now: datetime) -> Decided | None:
+    """Return the plan that keeps the promise; else the one that breaks it least, or else what kept all from it."""
+    problem, facts = await _problem(connection, snapshot, wish, now=now)
+    method = FulfillmentMethod(wish.order.method)
+    first = decide(problem, method, snapshot.policies, facts)
+    if method is FulfillmentMethod.PICKUP:
+        return first.best or first.refused
     for attempt in (
-        problem,
+        None,
         replace(problem, promised_latest=None),
         replace(problem, promised_latest=None, levels=tuple(ServiceLevel)),
     ):
-        plans = plan_deliveries(attempt).plans
-        if plans:
-            fullest = min(sum(missing.quantity for missing in plan.missing) for plan in plans)
-            full = [plan for plan in plans if sum(missing.quantity for missing in plan.missing) == fullest]
-            return min(full, key=lambda plan: (plan.latest, plan.cost)).parcels
-    return ()
+        found = (decide(attempt, method, snapshot.policies, facts) if attempt else first).ranked
+        if found:
+            fullest = min(_missing(each) for each in found)
+            full = [each for each in found if _missing(each) == fullest]
+            return min(full, key=lambda each: (each.plan.latest, each.plan.cost))
+    return first.refused
 
 
-async def _problem(
-    connection: Connection,
-    snapshot: Snapshot,
-    order: OrderRow,
-    quantities: Mapping[str, int],
-    *,
-    arrived: bool,
-    now: datetime,
-) -> Problem:
-    skus = list(quantities)
+def _missing(decided: Decided) -> int:
+    return sum(missing.quantity for missing in decided.plan.missing)
+
+
+async def _problem(connection: Connection, snapshot: Snapshot, wish: _Wish, *, now: datetime) -> tuple[Problem, Facts]:
+    order, skus = wish.order, list(wish.quantities)
     address = Address.from_json(order.ship_to) if order.ship_to else None
-    items = {row.sku: row for row in await inventory.items(connection, skus)}
+    items = {row.sku: row for row in await inventory.items(connection, [line.sku for line in wish.lines])}
     pickup = order.pickup_location_id
-    return Problem(
+    ordered = [CartLine(sku=line.sku, quantity=line.quantity, unit_price=line.unit_price) for line in wish.lines]
+    facts = Facts(
+        channel=order.channel,
+        currency=order.currency,
+        country=address.country if address else None,
+        postal_code=address.postal_code if address else None,
+        tags=order.tags,
+        lines=line_facts(ordered, items),
+    )
+    problem = Problem(
         network=snapshot.planner,
-        lines=wanted_lines([CartLine(sku=sku, quantity=quantity) for sku, quantity in quantities.items()], items),
+        lines=wanted_lines([CartLine(sku=sku, quantity=count) for sku, count in wish.quantities.items()], items),
         available=await inventory.available(connection, skus, snapshot, order.channel),
         now=now,
         currency=order.currency,
         country=address.country if address else None,
         destination=address.position if address else None,
-        blocked=await _blocked(connection, snapshot, order, skus, arrived=arrived),
+        blocked=await _blocked(connection, snapshot, order, skus, arrived=wish.arrived),
         levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
         pickup_codes=(snapshot.locations[pickup].code,) if pickup else None,
         promised_latest=None if pickup else order.promised_latest,
         tags=frozenset(order.tags),
     )
+    return problem, facts
 
 
 async def _blocked(

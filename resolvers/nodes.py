@@ -18,7 +18,7 @@ from schema.paging import Node, parse_id
 from schema.permission import OFFICE, SHOP
 from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
-from schema.routing import RoutingPolicy
+from schema.routing import RoutingDecision, RoutingPolicy
 
 VERSION_DIGITS = 9
 """More than any version has, and fewer than Postgres takes."""
@@ -112,6 +112,13 @@ async def _routing_policy(info: Info, name: str, version: str) -> RoutingPolicy 
     return RoutingPolicy.of(found) if found else None
 
 
+async def _routing_decision(info: Info, order: str, key: str) -> RoutingDecision | None:
+    if info.context.viewer.role not in OFFICE:
+        return None
+    row = await info.context.loaders.decision.load((UUID(order), UUID(key)))
+    return RoutingDecision.of(row) if row else None
+
+
 FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Location": _location,
     "CarrierService": _carrier_service,
@@ -126,4 +133,5 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "AssignmentLine": _assignment_line,
     "Reservation": _reservation,
     "RoutingPolicy": _routing_policy,
+    "RoutingDecision": _routing_decision,
 }

@@ -26,7 +26,7 @@ from schema.paging import Connection, Node, Paged
 from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF, Allowed
 from schema.replenishment import Receipt, ReceiptResult, Transfer, TransferResult
 from schema.reservations import ReleaseReservationResult, Reservation, ReserveCartResult
-from schema.routing import RoutingPolicy, RoutingPolicyResult
+from schema.routing import RoutingDecision, RoutingPolicy, RoutingPolicyResult, SimulateRoutingResult
 from schema.scalars import Cursor
 from schema.typed import Typed
 from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
@@ -36,6 +36,10 @@ from schema.viewer import Viewer
 def _query(resolver: Callable[..., Any], allow: frozenset[Any], description: str, *, paged: bool = False) -> Any:  # noqa: ANN401
     extensions = [Allowed(allow), *([Paged()] if paged else [])]
     return strawberry.field(resolver=resolver, description=description, extensions=extensions)
+
+
+def _question(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
+    return strawberry.field(resolver=resolver, description=description, extensions=[Allowed(allow), Typed()])
 
 
 def _mutation(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
@@ -110,6 +114,13 @@ class Query:
         OFFICE,
         "The version in force and the newest of each policy, those that are asked first coming first, then the presets "
         "that are not in force.",
+    )
+    simulate_routing: SimulateRoutingResult = _question(
+        routing.simulate_routing,
+        OFFICE,
+        "What routing would decide for this cart now, under the policies in force or the given one; nothing is kept or "
+        "reserved. Of several methods and levels it is the option that would be listed first: name one to compare "
+        "policies.",
     )
 
 
@@ -263,5 +274,6 @@ NODES = [
     Transfer,
     Receipt,
     RoutingPolicy,
+    RoutingDecision,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

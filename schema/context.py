@@ -9,7 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import assignments, inventory, orders, policies, receipts, reservations, transfers
+from domain import assignments, decisions, inventory, orders, policies, receipts, reservations, transfers
 from domain.availability import Stock
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
@@ -48,6 +48,8 @@ class Loaders:
         self.assignment_line = self._one(assignments.lines, lambda row: row.id)
         self.reservation = self._one(reservations.reservations, lambda row: row.id)
         self.reservation_lines = self._many(reservations.lines_of, lambda row: row.reservation_id)
+        self.decision = self._one(decisions.decisions, lambda row: (row.order_id, row.id))
+        self.decisions = self._many(decisions.decisions_of, lambda row: row.order_id)
         self.policy = self._one(policies.versions, lambda each: (each.policy.name, each.policy.version))
         self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
 

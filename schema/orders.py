@@ -30,11 +30,12 @@ from schema.inventory import Item
 from schema.network import Location, location_of
 from schema.options import NoFulfillmentOptionError, OutOfStockError
 from schema.paging import Node, global_id, node_of, uuid_of
-from schema.permission import EVERYBODY, STAFF, edge
+from schema.permission import EVERYBODY, OFFICE, STAFF, edge
 from schema.scalars import Address, AddressInput, Money
 
 if TYPE_CHECKING:
     from schema.assignments import Assignment
+    from schema.routing import RoutingDecision
 
 strawberry.enum(orders.OrderSort, description="What a list of orders is ordered by.")
 
@@ -163,6 +164,10 @@ class Order(Node):
     @edge(allow=EVERYBODY, description="What the viewer may do now.")
     async def allowed_actions(self, info: Info) -> list[OrderAction]:
         return order_actions.allowed_actions(self.row, info.context.viewer)
+
+    @edge(allow=OFFICE, hidden=list, description="Why it was routed as it was, oldest first; kept for a while.")
+    async def routing(self, info: Info) -> list[Annotated["RoutingDecision", strawberry.lazy("schema.routing")]]:
+        return [node_of(row) for row in await info.context.loaders.decisions.load(self.row.id)]
 
     @edge(allow=STAFF, hidden=list, description="Oldest first. A STORE viewer sees no other location's work.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:

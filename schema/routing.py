@@ -1,22 +1,35 @@
-"""How orders are routed: policies."""
+"""How orders are routed: policies, decisions, simulations."""
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, TypeAlias
 
 import strawberry
 
-from domain import policies
+from domain import decisions, policies
+from domain.decisions import DecisionRow
 from domain.errors import InvalidInput
 from domain.network import Snapshot
+from domain.planning import explain
 from domain.planning import policy as rules
 from domain.policies import Version
-from domain.vocabulary import FenceKind, LocationKind, RatingKind
+from domain.simulation import Simulation
+from domain.vocabulary import FenceKind, LocationKind, RatingKind, RoutingTrigger
 from schema.context import Info
 from schema.errors import InvalidInputError
 from schema.network import Location
-from schema.paging import Node, global_id, uuid_of
+from schema.options import NoFulfillmentOptionError, PlannedParcel
+from schema.orders import Order
+from schema.paging import Node, global_id, node_of, uuid_of
 from schema.permission import OFFICE, edge
+from schema.scalars import Money
+
+GAP = "0 where the plan is proven the cheapest; else how far from the proven bound it may be (0.01 = 1 %)."
+TOOK = "What deciding took, with the other levels and locations that were asked together."
+RATINGS = "What the cost consists of."
+CONSIDERED = "How many locations were looked at."
+EXCLUDED = "How many of them each fence kept out."
 
 
 @strawberry.type(
@@ -95,6 +108,182 @@ class RoutingPolicy(Node):
             respond_within=policy.respond_within,
             start_within=policy.start_within,
             collect_within=policy.collect_within,
+        )
+
+
+@strawberry.type(description="What kept a location out: what was found there, and what would have been allowed.")
+class FenceResult:
+    fence: FenceKind
+    message: str
+    actual: str | None
+    limit: str | None
+
+    @classmethod
+    def of(cls, stop: explain.Stop) -> "FenceResult":
+        return cls(fence=stop.fence, message=stop.message, actual=stop.actual, limit=stop.limit)
+
+
+@strawberry.type(description="What a location, or a plan, is charged for one rating.")
+class RatingResult:
+    rating: RatingKind
+    cost: Money
+
+    @classmethod
+    def of(cls, ratings: Mapping[RatingKind, int], currency: str) -> "list[RatingResult]":
+        return [cls(rating=rating, cost=Money.of(cost, currency)) for rating, cost in ratings.items()]
+
+
+@strawberry.type(description="How many locations a fence kept out.")
+class FenceCount:
+    fence: FenceKind
+    locations: int
+
+
+@strawberry.type(description="A location that was considered.")
+class RoutingCandidate:
+    location: Location
+    chosen: bool
+    excluded_by: FenceResult | None = strawberry.field(description="Null when no fence stopped it.")
+    ratings: list[RatingResult] = strawberry.field(
+        description="Money for each rating, were it to ship all it can; none for an order by an option's token."
+    )
+    total: Money | None = strawberry.field(description="The sum of the ratings.")
+    rank: int | None = strawberry.field(description="Among those that no fence stopped: who can ship most, cheapest.")
+
+    @classmethod
+    def of(cls, told: explain.Candidate, snapshot: Snapshot, currency: str) -> "RoutingCandidate":
+        return cls(
+            location=Location.of(snapshot.location(told.location_code)),
+            chosen=told.chosen,
+            excluded_by=FenceResult.of(told.stopped) if told.stopped else None,
+            ratings=RatingResult.of(told.ratings, currency),
+            total=None if told.total is None else Money.of(told.total, currency),
+            rank=told.rank,
+        )
+
+
+@strawberry.type(description="The best plan with so many parcels.")
+class RoutingAlternative:
+    parcel_count: int
+    cost: Money
+    locations: list[Location]
+
+    @classmethod
+    def of(cls, told: explain.Alternative, snapshot: Snapshot, currency: str) -> "RoutingAlternative":
+        return cls(
+            parcel_count=told.parcel_count,
+            cost=Money.of(told.cost, currency),
+            locations=[Location.of(snapshot.location(code)) for code in told.location_codes],
+        )
+
+
+def _candidates(
+    told: Sequence[explain.Candidate], first: int, snapshot: Snapshot, currency: str
+) -> list[RoutingCandidate]:
+    if first < 1:
+        raise InvalidInput(message="Ask for 1 candidate or more.", path=("first",))
+    return [RoutingCandidate.of(candidate, snapshot, currency) for candidate in told[:first]]
+
+
+@strawberry.type(description="Why an order was routed as it was.")
+class RoutingDecision(Node):
+    row: strawberry.Private[DecisionRow]
+    told: strawberry.Private[explain.Explanation]
+    decided_at: datetime
+    trigger: RoutingTrigger
+    policy_name: str
+    policy_version: int
+    cost: Money
+    ratings: list[RatingResult] = strawberry.field(description=RATINGS)
+    considered: int = strawberry.field(description=CONSIDERED)
+    excluded: list[FenceCount] = strawberry.field(description=EXCLUDED)
+    proven_gap: float = strawberry.field(description=GAP)
+    solve_microseconds: int = strawberry.field(description=TOOK)
+
+    @classmethod
+    def of(cls, row: DecisionRow) -> "RoutingDecision":
+        told = decisions.explanation_of(row)
+        return cls(
+            id=global_id("RoutingDecision", row.order_id, row.id),
+            row=row,
+            told=told,
+            decided_at=row.decided_at,
+            trigger=RoutingTrigger(row.trigger),
+            policy_name=row.policy_name,
+            policy_version=row.policy_version,
+            cost=Money.of(row.cost, row.currency),
+            ratings=RatingResult.of(told.ratings, row.currency),
+            considered=told.considered,
+            excluded=[FenceCount(fence=fence, locations=count) for fence, count in told.stopped.items()],
+            proven_gap=row.gap,
+            solve_microseconds=row.solve_microseconds,
+        )
+
+    @edge(allow=OFFICE)
+    async def order(self, info: Info) -> Order | None:
+        row = await info.context.loaders.order.load(self.row.order_id)
+        return Order.of(row) if row else None
+
+    @edge(allow=OFFICE, description="Null for a policy that was never saved.")
+    async def policy(self, info: Info) -> RoutingPolicy | None:
+        found = await info.context.loaders.policy.load((self.policy_name, self.policy_version))
+        return RoutingPolicy.of(found) if found else None
+
+    @edge(allow=OFFICE, hidden=list)
+    async def parcels(self, info: Info) -> list[PlannedParcel]:
+        snapshot = await info.context.network()
+        return [PlannedParcel.of(parcel, snapshot) for parcel in decisions.parcels_of(self.row)]
+
+    @edge(allow=OFFICE, hidden=list, description="The best plan with 1, 2, 3 ... parcels.")
+    async def alternatives(self, info: Info) -> list[RoutingAlternative]:
+        snapshot = await info.context.network()
+        return [RoutingAlternative.of(each, snapshot, self.row.currency) for each in self.told.alternatives]
+
+    @edge(allow=OFFICE, hidden=list, description="Those chosen, then by rank, then some that were kept out.")
+    async def candidates(self, info: Info, first: int = 20) -> list[RoutingCandidate]:
+        return _candidates(self.told.candidates, first, await info.context.network(), self.row.currency)
+
+
+node_of.register(DecisionRow, RoutingDecision.of)
+
+
+@strawberry.type(description="What routing would decide; nothing of it is kept.")
+class RoutingSimulation:
+    plan: strawberry.Private[Simulation]
+    snapshot: strawberry.Private[Snapshot]
+    currency: strawberry.Private[str]
+    policy: RoutingPolicy | None = strawberry.field(description="The policy that decided; null for the one given.")
+    cost: Money
+    ratings: list[RatingResult] = strawberry.field(description=RATINGS)
+    parcels: list[PlannedParcel]
+    alternatives: list[RoutingAlternative] = strawberry.field(description="The best plan with 1, 2, 3 ... parcels.")
+    considered: int = strawberry.field(description=CONSIDERED)
+    excluded: list[FenceCount] = strawberry.field(description=EXCLUDED)
+    proven_gap: float = strawberry.field(description=GAP)
+    solve_microseconds: int = strawberry.field(description=TOOK)
+
+    @strawberry.field(description="Those chosen, then by rank, then some that were kept out.")
+    async def candidates(self, first: int = 20) -> list[RoutingCandidate]:
+        return _candidates(self.plan.explanation.candidates, first, self.snapshot, self.currency)
+
+    @classmethod
+    def of(
+        cls, found: Simulation, snapshot: Snapshot, currency: str, policy: RoutingPolicy | None
+    ) -> "RoutingSimulation":
+        told = found.explanation
+        return cls(
+            plan=found,
+            snapshot=snapshot,
+            currency=currency,
+            policy=policy,
+            cost=Money.of(told.cost, currency),
+            ratings=RatingResult.of(told.ratings, currency),
+            parcels=[PlannedParcel.of(parcel, snapshot) for parcel in found.plan.parcels],
+            alternatives=[RoutingAlternative.of(each, snapshot, currency) for each in told.alternatives],
+            considered=told.considered,
+            excluded=[FenceCount(fence=fence, locations=count) for fence, count in told.stopped.items()],
+            proven_gap=found.basis.gap,
+            solve_microseconds=found.basis.micros,
         )
 
 
@@ -189,3 +378,6 @@ class RoutingPolicyInput:
 
 
 RoutingPolicyResult: TypeAlias = Annotated[RoutingPolicy | InvalidInputError, strawberry.union("RoutingPolicyResult")]
+SimulateRoutingResult: TypeAlias = Annotated[
+    RoutingSimulation | NoFulfillmentOptionError | InvalidInputError, strawberry.union("SimulateRoutingResult")
+]

@@ -33,6 +33,7 @@ strawberry.enum(
 )
 strawberry.enum(vocabulary.AssignmentAction, description="What a location may do with its share of an order.")
 strawberry.enum(vocabulary.RejectReason, description="Why a location does not do its share.")
+strawberry.enum(vocabulary.RoutingTrigger, description="Why an order was routed.")
 strawberry.enum(vocabulary.FenceKind, description="What may keep a location out of a plan.")
 strawberry.enum(vocabulary.RatingKind, description="What a parcel from a location is charged for.")
 strawberry.enum(vocabulary.UpdateKind, description="What happened.")

@@ -22,6 +22,7 @@ from domain.vocabulary import (
     AssignmentStatus,
     MovementReason,
     RejectReason,
+    RoutingTrigger,
     UpdateKind,
 )
 
@@ -70,26 +71,29 @@ class Desk(Record):
         self._may(AssignmentAction.REJECT, row)
         check_optional_text(note or "", path=("note",))
         why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
-        return await self._refuse(row, order, reason, why)
+        return await self._refuse(row, order, reason, why, RoutingTrigger.REJECTED)
 
-    async def _refuse(self, row: AssignmentRow, order: OrderRow, reason: RejectReason, why: str) -> AssignmentRow:
+    async def _refuse(
+        self, row: AssignmentRow, order: OrderRow, reason: RejectReason, why: str, trigger: RoutingTrigger
+    ) -> AssignmentRow:
         row = await self.write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
         rest = [line for line in await lines_of(self.connection, [row.id]) if line.quantity > line.short]
         released = [
             self.movement(row, line, MovementReason.RELEASED, reserved=line.short - line.quantity) for line in rest
         ]
-        await self._route_anew(order, {line.sku: line.quantity - line.short for line in rest}, released)
+        await self._route_anew(order, {line.sku: line.quantity - line.short for line in rest}, released, trigger)
         return row
 
     async def shut(self, assignment_id: UUID) -> None:
         """Take open work from a location that has closed, and route it anew; what is packed has to be put back."""
         row, order = await self._take(assignment_id)
+        trigger = RoutingTrigger.LOCATION_CLOSED
         if MOVES[AssignmentAction.REJECT].sources >= {row.status}:
-            await self._refuse(row, order, RejectReason.CLOSED, "the location has closed")
+            await self._refuse(row, order, RejectReason.CLOSED, "the location has closed", trigger)
         elif row.status in orders.OPEN:
             lines = await lines_of(self.connection, [row.id])
             released = await self.withdraw(row, order)
-            await self._route_anew(order, {line.sku: line.quantity - line.short for line in lines}, released)
+            await self._route_anew(order, {line.sku: line.quantity - line.short for line in lines}, released, trigger)
 
     async def start_picking(self, assignment_id: UUID) -> AssignmentRow:
         """Begin to pick."""
@@ -233,7 +237,7 @@ class Desk(Record):
         await self._after_shortage(row, order, RejectReason.OUT_OF_STOCK)
         await self.say(order, row, UpdateKind.ORDER_CHANGED, f"A count at {{place}} lacks {quantity} x {sku}.")
         released = self.movement(row, line, MovementReason.RELEASED, reserved=-quantity)
-        await self._route_anew(order, {sku: quantity}, [released])
+        await self._route_anew(order, {sku: quantity}, [released], RoutingTrigger.NOT_FOUND_IN_COUNT)
 
     async def _after_shortage(self, row: AssignmentRow, order: OrderRow, reason: RejectReason) -> AssignmentRow:
         """Tell of an assignment that lacks something; one that lacks everything is rejected."""
@@ -260,7 +264,8 @@ class Desk(Record):
             )
         told = ", ".join(f"{short} x {sku}" for sku, (_, short) in newly.items())
         await self.say(order, row, UpdateKind.ORDER_CHANGED, f"{{place}} did not find {told}.")
-        await self._route_anew(order, {sku: short for sku, (_, short) in newly.items()}, lost)
+        quantities = {sku: short for sku, (_, short) in newly.items()}
+        await self._route_anew(order, quantities, lost, RoutingTrigger.SHORT_PICK)
 
     async def _advance(self, action: AssignmentAction, assignment_id: UUID) -> AssignmentRow:
         row, order = await self._take(assignment_id)
@@ -320,9 +325,11 @@ class Desk(Record):
         )
         return await self._step(action, row, order)
 
-    async def _route_anew(self, order: OrderRow, quantities: Mapping[str, int], movements: Sequence[Movement]) -> None:
+    async def _route_anew(
+        self, order: OrderRow, quantities: Mapping[str, int], movements: Sequence[Movement], trigger: RoutingTrigger
+    ) -> None:
         snapshot = await self.networks.current(self.connection)
-        await routing.reroute(self.connection, snapshot, order, quantities, movements, now=self.now)
+        await routing.reroute(self.connection, snapshot, order, quantities, movements, trigger=trigger, now=self.now)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
 
 

@@ -91,13 +91,14 @@ class Batcher:
     async def _place(self, rows: Sequence[Rows]) -> dict[UUID, Verdict]:
         async with self.database.statement() as connection:
             answers: list[_AnswerRow] = await connection.fetch(
-                "SELECT order_id, verdict, short, (made).* FROM place_orders($1, $2, $3, $4, $5, $6, $7, $8)",
+                "SELECT order_id, verdict, short, (made).* FROM place_orders($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 [one.order for one in rows],
                 [line for one in rows for line in one.lines],
                 [assignment for one in rows for assignment in one.work.assignments],
                 [line for one in rows for line in one.work.lines],
                 [entry for one in rows for entry in one.entries],
                 [fact for one in rows for fact in one.facts],
+                [decision for one in rows for decision in one.decisions],
                 rows[-1].order.placed_at,
                 self.remembered,
                 record_class=_AnswerRow,

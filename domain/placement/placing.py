@@ -1,15 +1,15 @@
 """Placing an order: check it, plan it, commit it, and plan again where somebody was faster."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import numpy as np
 
-from domain import inventory, orders, places, reservations, routing
-from domain.cart import cart_value, wanted_lines
+from domain import inventory, orders, places, reservations
+from domain.cart import cart_value, line_facts, wanted_lines
+from domain.decided import Decided, Outcome, decide
 from domain.errors import (
     DomainError,
     IdempotencyConflict,
@@ -23,7 +23,8 @@ from domain.orders import OrderRow
 from domain.placement.batcher import Batcher
 from domain.placement.rows import rows
 from domain.placement.wanted import NewOrder, Wanted, check, chosen, wished
-from domain.planning.problem import Missing, Plan, Problem, Unavailable
+from domain.planning.problem import Missing, Problem
+from domain.policies import Facts
 from domain.promised import kept
 from domain.promises import Promise, Promises
 from domain.transaction import Connection, Database
@@ -71,8 +72,8 @@ class Placement:
                 wanted = replace(wanted, target=await places.resolve(connection, order.ship_to))
         lost: set[tuple[str, UUID]] = set()
         for _ in range(MOST_TRIES):
-            plan = await self._plan(snapshot, wanted, lost, now=now)
-            verdict = await self.batcher.commit(rows(snapshot, wanted, plan, actor=actor, now=now))
+            decided = await self._decided(snapshot, wanted, lost, now=now)
+            verdict = await self.batcher.commit(rows(snapshot, wanted, decided, actor=actor, now=now))
             if verdict.order:
                 return verdict.order
             if verdict.name == "REPLAYED" and (placed := await self._placed_before(order, now=now)):
@@ -107,31 +108,34 @@ class Placement:
                 raise IdempotencyConflict(message=message, path=("idempotencyKey",))
             return await orders.order(connection, UUID(known["result"]))
 
-    async def _plan(self, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime) -> Plan:
-        """Return the plan to commit. It leaves out only what may wait for stock."""
+    async def _decided(
+        self, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime
+    ) -> Decided:
+        """Return what to commit. Its plan leaves out only what may wait for stock."""
         promise, may_wait = wanted.promise, wanted.order.allow_backorder
         whole = promise is not None and not (may_wait and promise.plan.missing)
         if promise and not lost and (wanted.order.reservation_id or (whole and not promise.preview)):
-            return promise.plan
+            return Decided(plan=promise.plan, basis=promise.basis)
         async with self.database.reading() as connection:
             if promise and not (may_wait and lost):
-                plan = await kept(connection, snapshot, promise, lost, now=now)
+                decided = await kept(connection, snapshot, promise, lost, now=now)
                 if whole:
-                    return plan
-            problem = await _problem(connection, snapshot, wanted, lost, now=now)
-        best, unavailable = routing.best(problem, wanted.method)
-        if best and not best.missing:
-            plan = best
+                    return decided
+            problem, facts = await _problem(connection, snapshot, wanted, lost, now=now)
+        outcome = decide(problem, wanted.method, snapshot.policies, facts)
+        best = outcome.best
+        if best and not best.plan.missing:
+            decided = best
         elif may_wait:
-            plan = _waiting(problem, wanted, best, unavailable)
+            decided = _waiting(problem, wanted, outcome, snapshot, facts)
         else:
-            raise _refusal(wanted, best, unavailable)
-        return replace(plan, price=promise.plan.price) if promise else plan
+            raise _refusal(wanted, outcome)
+        return replace(decided, plan=replace(decided.plan, price=promise.plan.price)) if promise else decided
 
 
 async def _problem(
     connection: Connection, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime
-) -> Problem:
+) -> tuple[Problem, Facts]:
     skus = [line.sku for line in wanted.lines]
     items = {row.sku: row for row in await inventory.items(connection, skus)}
     for index, line in enumerate(wanted.order.lines):
@@ -141,7 +145,15 @@ async def _problem(
     for sku, location_id in lost:
         available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
     order, promise = wanted.order, wanted.promise
-    return Problem(
+    facts = Facts(
+        channel=order.channel,
+        currency=order.currency,
+        country=order.ship_to.country if order.ship_to else None,
+        postal_code=order.ship_to.postal_code if order.ship_to else None,
+        tags=order.tags,
+        lines=line_facts(wanted.lines, items),
+    )
+    problem = Problem(
         network=snapshot.planner,
         lines=wanted_lines(wanted.lines, items),
         available=available,
@@ -155,16 +167,19 @@ async def _problem(
         tags=frozenset(order.tags),
         promised_latest=promise.plan.latest if promise and not promise.preview else None,
     )
+    return problem, facts
 
 
-def _waiting(problem: Problem, wanted: Wanted, plan: Plan | None, unavailable: Sequence[Unavailable]) -> Plan:
+def _waiting(problem: Problem, wanted: Wanted, outcome: Outcome, snapshot: Snapshot, facts: Facts) -> Decided:
     """Return what of a plan can be done now, the rest waiting; the refusal where more stock would not help either."""
     plenty = np.full_like(problem.available, max(line.quantity for line in problem.lines))
-    someday, _ = routing.best(replace(problem, available=plenty), wanted.method)
-    if someday is None or someday.missing:
-        raise _refusal(wanted, plan, unavailable)
+    someday = decide(replace(problem, available=plenty), wanted.method, snapshot.policies, facts).best
+    if someday is None or someday.plan.missing:
+        raise _refusal(wanted, outcome)
+    if outcome.best:
+        return outcome.best
     everything = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in problem.lines)
-    return plan or replace(someday, parcels=(), missing=everything, cost=0)
+    return Decided(plan=replace(someday.plan, parcels=(), missing=everything, cost=0), basis=None)
 
 
 def _missing(wanted: Wanted, lost: set[tuple[str, UUID]]) -> list[Missing]:
@@ -172,8 +187,9 @@ def _missing(wanted: Wanted, lost: set[tuple[str, UUID]]) -> list[Missing]:
     return [Missing(sku=x.sku, quantity=x.quantity) for x in wanted.lines if not skus or x.sku in skus]
 
 
-def _refusal(wanted: Wanted, plan: Plan | None, unavailable: Sequence[Unavailable]) -> DomainError:
+def _refusal(wanted: Wanted, outcome: Outcome) -> DomainError:
     """Return OutOfStock where for some level stock alone is the reason, else NoFulfillmentOption."""
+    best, unavailable = outcome.best, outcome.unavailable
     short = UnavailabilityCode.OUT_OF_STOCK
     stockless = [
         [reason for reason in unavailable if reason.level is level]
@@ -183,8 +199,8 @@ def _refusal(wanted: Wanted, plan: Plan | None, unavailable: Sequence[Unavailabl
     if stockless:
         skus = {reason.sku for reason in stockless[0]} if stockless else set()
         missing = (
-            plan.missing
-            if plan
+            best.plan.missing
+            if best
             else [Missing(sku=x.sku, quantity=x.quantity) for x in wanted.lines if not skus or x.sku in skus]
         )
         return OutOfStock(message="Not everything is in stock.", missing=missing)

@@ -9,12 +9,14 @@ from uuid import UUID
 
 from domain import feed, orders, routing
 from domain.cart import cart_value
+from domain.decided import Decided
+from domain.decisions import NewDecision, new_decisions
 from domain.ids import new_ids
 from domain.network import Snapshot
 from domain.placement.wanted import Wanted
 from domain.places import AddressJson
 from domain.planning.problem import Plan
-from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel, UpdateKind
+from domain.vocabulary import FulfillmentMethod, OrderStatus, RoutingTrigger, ServiceLevel, UpdateKind
 
 
 class NewOrderRow(NamedTuple):
@@ -66,11 +68,12 @@ class Rows:
     work: routing.Work
     entries: Sequence[orders.Entry]
     facts: Sequence[feed.FeedRow]
+    decisions: Sequence[NewDecision]
 
 
-def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: datetime) -> Rows:
+def rows(snapshot: Snapshot, wanted: Wanted, decided: Decided, *, actor: str, now: datetime) -> Rows:
     """Return the rows that placing this plan writes."""
-    order, (order_id, *line_ids) = wanted.order, new_ids(now, 1 + len(wanted.lines))
+    plan, order, (order_id, *line_ids) = decided.plan, wanted.order, new_ids(now, 1 + len(wanted.lines))
     waiting = {missing.sku: missing.quantity for missing in plan.missing if order.allow_backorder}
     lines = [
         NewOrderLine(
@@ -88,6 +91,7 @@ def rows(snapshot: Snapshot, wanted: Wanted, plan: Plan, *, actor: str, now: dat
         work=work,
         entries=[*(orders.entry(told, step, actor=actor, now=now) for step in steps), *work.entries],
         facts=feed.as_rows([*(orders.fact(told, step, now=now) for step in steps), *work.facts]),
+        decisions=new_decisions(order_id, decided, RoutingTrigger.PLACED, now=now),
     )
 
 

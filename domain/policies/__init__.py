@@ -2,7 +2,7 @@
 
 from domain.policies.choice import Policies
 from domain.policies.condition import LONGEST_CONDITION, Condition, Facts, LineFacts
-from domain.policies.kept import PolicyRow, Version, active, newest, save, versions
+from domain.policies.kept import PolicyRow, Version, active, checked, newest, save, versions
 
 __all__ = [
     "LONGEST_CONDITION",
@@ -13,6 +13,7 @@ __all__ = [
     "PolicyRow",
     "Version",
     "active",
+    "checked",
     "newest",
     "save",
     "versions",

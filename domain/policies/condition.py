@@ -35,11 +35,11 @@ class LineFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a condition sees of an order. `level` is None for a pickup; `country` is where the goods travel."""
+    """What a condition sees of an order. `level` is None for a pickup; `country` is where it goes, if that is known."""
 
     channel: str
-    method: FulfillmentMethod
-    level: ServiceLevel | None
+    method: FulfillmentMethod = FulfillmentMethod.DELIVERY
+    level: ServiceLevel | None = None
     currency: str
     country: str | None
     postal_code: str | None

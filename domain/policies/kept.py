@@ -72,7 +72,7 @@ async def save(connection: Connection, policy: Policy, *, activate: bool, now: d
     One without ratings has those of the preset of its name. Raises InvalidInput with the place of the mistake. Reading
     the network gives the new version from the end of the caller's transaction on.
     """
-    policy = _checked(policy)
+    policy = checked(policy)
     await connection.execute(
         "UPDATE network_revision SET revision = revision + 1"
     )  # one at a time, and all get to know
@@ -130,7 +130,8 @@ def _place(policy: Policy) -> tuple[int, str, int]:
     return -policy.priority, policy.name, -policy.version
 
 
-def _checked(policy: Policy) -> Policy:
+def checked(policy: Policy) -> Policy:
+    """Return the policy, with the ratings of the preset of its name where it has none; InvalidInput for a mistake."""
     check_code(policy.name, path=("name",))
     if not 1 <= policy.priority <= HIGHEST_PRIORITY:
         raise InvalidInput(message=f"A priority is 1 to {HIGHEST_PRIORITY:,}.", path=("priority",))

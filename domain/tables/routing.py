@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from domain.tables.columns import json, moment
+from domain.tables.columns import json, known, moment
+from domain.vocabulary import RoutingTrigger
 
 
 class RoutingPolicy(SQLModel, table=True):
@@ -32,3 +34,24 @@ class RoutingPolicy(SQLModel, table=True):
     start_seconds: int | None = None
     collect_seconds: int | None = None
     saved_at: datetime = Field(sa_type=moment())
+
+
+class RoutingDecision(SQLModel, table=True):
+    """What was decided for an order. `cost` is in minor units of the order's currency, `gap` 0.01 for 1 %.
+
+    `told` is `{parcels, why}`: where the goods come from, and the explanation, null where an option's token told all.
+    Orders' ids grow with time, so the primary key also finds the oldest.
+    """
+
+    __tablename__ = "routing_decision"
+
+    order_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    decided_at: datetime = Field(sa_type=moment())
+    trigger: RoutingTrigger = Field(sa_type=known(RoutingTrigger))
+    policy_name: str
+    policy_version: int
+    cost: int = Field(sa_type=sa.BigInteger)
+    gap: float
+    solve_microseconds: int
+    told: dict[str, Any] = Field(sa_type=json())

@@ -36,6 +36,7 @@ FIELDS = {
         "shippingPrice total version customer shipTo pickupLocation lines",
         "not stores": "pickupCode allowedActions",
         "staff": "assignments timeline",
+        "office": "routing",
     },
     "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled backordered"},
     "Customer": {"everybody": "name email phone"},
@@ -85,6 +86,18 @@ FIELDS = {
     "RoutingPolicy": {
         "office": "id name version active priority condition fences ratings respondWithin startWithin collectWithin"
     },
+    "RoutingDecision": {
+        "office": "id order decidedAt trigger policyName policyVersion policy cost ratings considered excluded "
+        "provenGap solveMicroseconds parcels alternatives candidates"
+    },
+    "RoutingSimulation": {
+        "office": "policy cost ratings considered excluded provenGap solveMicroseconds parcels alternatives candidates"
+    },
+    "RoutingCandidate": {"office": "location chosen excludedBy ratings total rank"},
+    "RoutingAlternative": {"office": "parcelCount cost locations"},
+    "RatingResult": {"office": "rating cost"},
+    "FenceResult": {"office": "fence message actual limit"},
+    "FenceCount": {"office": "fence locations"},
     "Fence": {"office": "kind limit tags forbid locations"},
     "Rating": {"office": "kind weight tags locationKinds"},
     "Viewer": {"everybody": "role name", "stores": "locations"},
@@ -118,6 +131,7 @@ CART = (
     '{near: {latitude: 52.5, longitude: 13.4}, destination: {postalCode: "10115", city: "Berlin", country: "DE"}, '
     'lines: [{sku: "quill", quantity: 1}, {sku: "rug", quantity: 9}]}'
 )
+SIMULATED = CART.replace("quantity: 9", "quantity: 1")
 LISTS = {
     "orders": ("OrderConnection", ""),
     "assignments": ("AssignmentConnection", ""),
@@ -131,6 +145,7 @@ LISTS = {
     "availability": ("Availability", '(skus: ["quill", "quiz"], near: {latitude: 52.5, longitude: 13.4})'),
     "carrierServices": ("CarrierService", ""),
     "routingPolicies": ("RoutingPolicy", ""),
+    "simulateRouting": ("RoutingSimulation", f"(input: {SIMULATED})"),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
 NEVER_FILLED = {"Address.region"}
@@ -151,7 +166,7 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield everything that can be asked with what the caller may have heard of: a store, of all ids there are."""
     for name, (kind, arguments) in LISTS.items():
         for part in selections(kind):
-            yield f"{{ {name}{arguments} {{ {part} }} }}", {}
+            yield f"{{ {name}{arguments} {{ ... on {kind} {{ {part} }} }} }}", {}
     ids = {kind: [town.house.ids["WB"]] if kind == "Location" else [] for kind in town.shares["SM"].ids}
     for code, share in town.shares.items():
         for kind, own in share.ids.items():
@@ -160,6 +175,7 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     ids["Order"].append(town.shared)
     ids["Reservation"] = [town.reservation]
     ids["RoutingPolicy"] = [town.policy]
+    ids["RoutingDecision"] = [town.decision]
     for kind, some in ids.items():
         for part in selections(kind):
             yield f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {part} }} }} }}", {"ids": some}

@@ -56,6 +56,7 @@ ROOTS = {
     "orders": ("its workers", "where: {location: <place>}"),
     "assignments": ("its workers", "where: {location: <place>}"),
     "routingPolicies": ("the office", ""),
+    "simulateRouting": ("the office", f'input: {{lines: [{{sku: "pen", quantity: 1}}], destination: {TO}}}'),
     "reserveCart": ("shops", 'optionToken: <token>, idempotencyKey: "cart"'),
     "extendReservation": ("shops", 'id: <reservation>, ttl: "PT1M"'),
     "releaseReservation": ("shops", "id: <reservation>"),
@@ -162,7 +163,7 @@ CHOSEN = {
     # What these show was chosen by a root field, or is public.
     "Viewer.locations", "FulfillmentOption.pickupLocation", "PlannedParcel.location", "PlannedParcel.carrierService",
     "LocationAvailability.location", "OrderUpdate.order", "AssignmentUpdate.assignment", "StockUpdate.location",
-    "StockUpdate.level",
+    "StockUpdate.level", "RoutingCandidate.location", "RoutingAlternative.locations", "RoutingSimulation.policy",
 }  # fmt: skip
 
 

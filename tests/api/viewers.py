@@ -82,6 +82,7 @@ class Town:
     """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it.
 
     `token` is that of an option, `reservation` the id of what was reserved from it, and `policy` that of a policy.
+    `decision` is why the shared order was routed as it was.
     """
 
     house: House
@@ -90,6 +91,7 @@ class Town:
     token: str
     reservation: str
     policy: str
+    decision: str
     shares: dict[str, Share] = field(default_factory=dict)
 
     async def post(self, caller: Caller, query: str, **variables: Any) -> dict[str, Any]:
@@ -158,8 +160,16 @@ async def settled(house: House) -> Town:
         await _stock(house, code, sku, figure)
     shared = await _place(house, "shared", [("quill", 1), ("quiz", 1)], "Ada")
     token, reservation = await _reserved(house)
-    policy = await _policy(house)
-    town = Town(house=house, shared=shared["id"], start=start, token=token, reservation=reservation, policy=policy)
+    (decision,) = (await house.order(shared["id"], "routing { id }"))["routing"]
+    town = Town(
+        house=house,
+        shared=shared["id"],
+        start=start,
+        token=token,
+        reservation=reservation,
+        policy=await _policy(house),
+        decision=decision["id"],
+    )
     for code, caller, sku, figure, name in (("SM", OWN, "quill", 701, "Bert"), ("SN", OTHER, "quiz", 702, "Cora")):
         town.shares[code] = await _share(town, code, caller, sku, figure, name)
     return town
@@ -355,14 +365,14 @@ def fields_of(kind: str) -> dict[str, GraphQLField]:
 
 
 def reached(*roots: str) -> dict[str, set[str]]:
-    """Return the object types that the root types lead to, with the names of their fields."""
+    """Return the object types that the root types lead to, errors apart, with the names of their fields."""
     found: dict[str, set[str]] = {}
     waiting = [get_named_type(each.type) for root in roots for each in fields_of(root).values()]
     while waiting:
         kind = waiting.pop()
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             waiting += SCHEMA.get_possible_types(kind)
-        elif isinstance(kind, GraphQLObjectType) and kind.name not in found:
+        elif isinstance(kind, GraphQLObjectType) and kind.name not in found and not kind.name.endswith("Error"):
             found[kind.name] = set(kind.fields)
             waiting += [get_named_type(each.type) for each in kind.fields.values()]
     return found

@@ -1,0 +1,185 @@
+"""Why orders were routed as they were, what routing would decide, and how long that is known."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from domain.vocabulary import Role
+from tests.api.house import BERLIN, ERROR, House
+
+WHY = """cost { amount currency } ratings { rating cost { amount } } considered excluded { fence locations }
+    provenGap solveMicroseconds
+    parcels { location { code } carrierService { code } lines { sku quantity } arrivesLatest }
+    alternatives { parcelCount cost { amount } locations { code } }
+    candidates { location { code } chosen rank total { amount } ratings { rating cost { amount } }
+                 excludedBy { fence message actual limit } }"""
+DECISION = f"id trigger decidedAt policyName policyVersion policy {{ name active }} order {{ id }} {WHY}"
+SIMULATE = f"""query ($input: FulfillmentOptionsInput!, $policy: RoutingPolicyInput) {{
+    simulateRouting(input: $input, policy: $policy) {{ __typename {ERROR}
+        ... on RoutingSimulation {{ policy {{ name version }} {WHY} }}
+        ... on NoFulfillmentOptionError {{ unavailable {{ code }} }} }} }}"""
+SAVE = f"""mutation ($input: RoutingPolicyInput!) {{ saveRoutingPolicy(input: $input) {{
+    __typename ... on RoutingPolicy {{ version }} {ERROR} }} }}"""
+DISTANCE = [{"kind": "DISTANCE", "weight": "1"}]
+NOT_STORES = [{"kind": "TAGS", "tags": ["counter"], "forbid": True}]
+
+
+async def decisions(house: House, order: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await house.order(order["id"], f"routing {{ {DECISION} }}"))["routing"]
+    return found
+
+
+async def save(house: House, name: str, **more: Any) -> None:
+    saved = await house.ask(Role.ADMIN, SAVE, input={"name": name, "fences": [], "ratings": DISTANCE, **more})
+    assert saved["__typename"] == "RoutingPolicy", saved
+
+
+async def tag_stores(house: House) -> None:
+    query = "mutation ($input: LocationInput!) { saveLocation(input: $input) { __typename } }"
+    for code in ("SM", "SN"):
+        await house.ask(Role.ADMIN, query, input={"code": code, "tags": ["counter"]})
+
+
+async def simulated(house: House, *lines: tuple[str, int], policy: dict[str, Any] | None = None) -> dict[str, Any]:
+    cart = [{"sku": sku, "quantity": quantity} for sku, quantity in lines]
+    asked = {"lines": cart, "destination": BERLIN, "methods": ["DELIVERY"], "levels": ["STANDARD"]}
+    answer: dict[str, Any] = await house.ask(Role.OPERATIONS, SIMULATE, input=asked, policy=policy)
+    return answer
+
+
+def places(told: dict[str, Any]) -> list[str]:
+    return [parcel["location"]["code"] for parcel in told["parcels"]]
+
+
+def stopped(told: dict[str, Any]) -> dict[str, str]:
+    """Return the fence by the code of each candidate that one stopped."""
+    return {each["location"]["code"]: each["excludedBy"]["fence"] for each in told["candidates"] if each["excludedBy"]}
+
+
+async def test_an_order_tells_who_was_chosen_who_was_stopped_and_what_it_costs(house: House) -> None:
+    order = await house.place("rugs", [("rug", 1), ("pen", 1)], level="STANDARD")
+    (why,) = await decisions(house, order)
+    assert (why["trigger"], why["policyName"], why["policyVersion"]) == ("PLACED", "cheapest", 1)
+    assert why["policy"] == {"name": "cheapest", "active": True}
+    assert why["order"] == {"id": order["id"]}
+    work = await house.work(order["id"])
+    assert sorted(places(why)) == sorted(each["location"]["code"] for each in work)
+    chosen = [each["location"]["code"] for each in why["candidates"] if each["chosen"]]
+    assert sorted(chosen) == sorted(places(why))
+    assert stopped(why) == {"WB": "STOCK"}
+    assert why["excluded"] == [{"fence": "STOCK", "locations": 1}]
+    (excluded,) = [each["excludedBy"] for each in why["candidates"] if each["excludedBy"]]
+    assert (excluded["actual"], excluded["limit"]) == ("0 units", "2 units")
+    charged = [rating["cost"]["amount"] for rating in why["ratings"]]
+    assert sum(map(float, charged)) == float(why["cost"]["amount"]) > 0
+    assert why["alternatives"][0]["parcelCount"] == 2
+    assert why["provenGap"] == 0
+    assert why["considered"] == 4
+
+
+async def test_a_decision_is_found_by_its_id(house: House) -> None:
+    (why,) = await decisions(house, await house.place("mugs", [("mug", 1)]))
+    query = f"query ($id: ID!) {{ node(id: $id) {{ ... on RoutingDecision {{ {DECISION} }} }} }}"
+    assert await house.ask(Role.OPERATIONS, query, id=why["id"]) == why
+    assert await house.ask(Role.STOREFRONT, query, id=why["id"]) is None
+
+
+async def test_an_order_by_token_keeps_what_its_option_was_chosen_by_and_its_shopper_reads_no_cost(
+    house: House,
+) -> None:
+    wished = await simulated(house, ("lamp", 2))
+    options = await house.options(("lamp", 2), methods=["DELIVERY"], levels=["STANDARD"])
+    await save(house, "nearest")  # after the option was shown
+    order = await house.place("token", [("lamp", 2)], optionToken=options["options"][0]["token"])
+    (why,) = await decisions(house, order)
+    assert (why["trigger"], why["policyName"], why["policyVersion"]) == ("PLACED", "cheapest", 1)
+    assert (why["cost"], places(why)) == (wished["cost"], places(wished))
+    assert [each["chosen"] for each in why["candidates"]] == [True]
+
+
+async def test_work_that_is_refused_is_decided_anew_without_who_refused(house: House) -> None:
+    order = await house.place("mugs", [("mug", 1)], level="STANDARD")
+    (work,) = await house.work(order["id"])
+    refused = work["location"]["code"]
+    house.clock[0] += timedelta(minutes=1)
+    await house.do("rejectAssignment", work["id"], arguments=", reason: TOO_BUSY", role=Role.OPERATIONS)
+    placed, anew = await decisions(house, order)
+    assert (placed["trigger"], anew["trigger"]) == ("PLACED", "REJECTED")
+    assert places(placed) == [refused] != places(anew)
+    assert stopped(anew)[refused] == "BLOCKED"
+
+
+async def test_where_nobody_else_can_the_decision_says_why(house: House) -> None:
+    order = await house.place("rugs", [("rug", 1)], level="STANDARD")
+    (work,) = await house.work(order["id"])
+    house.clock[0] += timedelta(minutes=1)
+    await house.do("rejectAssignment", work["id"], arguments=", reason: TOO_BUSY", role=Role.OPERATIONS)
+    _, anew = await decisions(house, order)
+    assert anew["parcels"] == []
+    assert stopped(anew) == {"WH": "BLOCKED", "WB": "STOCK", "SM": "STOCK", "SN": "STOCK"}
+
+
+async def test_the_policy_whose_condition_holds_decides_on_options_and_on_orders(house: House) -> None:
+    await tag_stores(house)
+    await save(house, "gifts", condition="'gift' in tags", fences=NOT_STORES)
+    for tags, policy in (([], "cheapest"), (["gift"], "gifts")):
+        order = await house.place(f"order {policy}", [("mug", 1)], level="STANDARD", tags=tags)
+        (why,) = await decisions(house, order)
+        assert why["policyName"] == policy
+        options = await house.options(("mug", 1), methods=["DELIVERY"], levels=["STANDARD"], tags=tags)
+        (option,) = options["options"]
+        assert [parcel["location"]["code"] for parcel in option["parcels"]] == places(why)
+        assert set(stopped(why).values()) == (set() if policy == "cheapest" else {"TAGS"})
+
+
+async def test_a_condition_over_the_level_decides_for_each_level_by_itself(house: House) -> None:
+    await tag_stores(house)
+    await save(house, "slow", condition="level == 'STANDARD'", fences=NOT_STORES)
+    options = await house.options(("mug", 1), methods=["DELIVERY"])
+    by_level = {each["level"]: each["parcels"][0]["location"]["code"] for each in options["options"]}
+    assert by_level["STANDARD"] in {"WB", "WH"}
+    assert by_level["SAME_DAY"] in {"SM", "SN"}
+
+
+async def test_a_simulation_reserves_nothing_and_another_policy_decides_otherwise(house: House) -> None:
+    await tag_stores(house)
+    before = await house.levels("mug")
+    now = await simulated(house, ("mug", 2))
+    warehouses = {"name": "trial", "fences": NOT_STORES, "ratings": DISTANCE, "condition": "channel == 'app'"}
+    other = await simulated(house, ("mug", 2), policy=warehouses)
+    assert now["policy"] == {"name": "cheapest", "version": 1}
+    assert other["policy"] is None
+    assert places(other) == ["WB"]
+    assert {code for code, fence in stopped(other).items() if fence == "TAGS"} == {"SM", "SN"}
+    assert [rating["rating"] for rating in other["ratings"]] == ["DISTANCE"]
+    order = await house.place("mugs", [("mug", 2)], level="STANDARD")
+    assert places(now) == [each["location"]["code"] for each in await house.work(order["id"])]
+    query = "{ routingPolicies { name } }"
+    assert "trial" not in {each["name"] for each in await house.ask(Role.ADMIN, query)}
+    taken = {code: levels for code, levels in (await house.levels("mug")).items() if levels != before[code]}
+    assert list(taken) == places(now), "only what was placed is reserved"
+
+
+async def test_a_simulation_of_what_cannot_be_had_says_why(house: House) -> None:
+    for cart in ([("rug", 99)], [("mug", 1), ("nothing", 1)]):
+        answer = await simulated(house, *cart)
+        assert answer["__typename"] == "NoFulfillmentOptionError"
+        assert answer["unavailable"]
+
+
+async def test_a_simulated_policy_is_checked_like_one_that_is_saved(house: House) -> None:
+    policy = {"name": "trial", "fences": [], "ratings": DISTANCE, "condition": "totl > 1"}
+    answer = await simulated(house, ("mug", 1), policy=policy)
+    assert (answer["__typename"], answer["path"]) == ("InvalidInputError", ["condition"])
+    assert answer["message"].startswith("1:1: There is no variable totl;")
+
+
+async def test_a_decision_is_forgotten_after_its_days(house: House) -> None:
+    first = await house.place("first", [("mug", 1)])
+    house.clock[0] += timedelta(days=2)
+    second = await house.place("second", [("mug", 1)])
+    house.clock[0] += timedelta(days=89)
+    async with asyncio.timeout(10):
+        while await decisions(house, first):
+            await asyncio.sleep(0.05)
+    assert len(await decisions(house, second)) == 1
