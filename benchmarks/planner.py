@@ -130,17 +130,16 @@ def compare(lines: int, locations: int, policy: str, *, rounds: int, proofs: int
     rounds = rounds if lines <= MOST_EXACT else max(rounds // 10, 10)
     rates = [decision.legs.rates for decision in map(decide, carts) if decision.legs]
     solved, decided = timed(solve, rates, rounds), timed(decide, carts, rounds)
-    taken, gaps, proven = [], [], 0
+    taken, gaps = [], []
     for each in rates[:proofs]:
         ours = solve(each)
         began = clock.perf_counter()
         theirs = prove(each, Cover(takes=(), bound=0), seconds=seconds)
         taken.append((clock.perf_counter() - began) * 1000)
-        proven += theirs.bound == theirs.cost
-        gaps.append((ours.cost - theirs.cost) / theirs.cost if theirs.takes else 0.0)
-    told = (
-        f"{statistics.median(taken):>10.0f}{f'{proven}/{len(taken)}':>9}{statistics.mean(gaps):>11.3%}" if taken else ""
-    )
+        if theirs.takes and theirs.bound == theirs.cost:
+            gaps.append((ours.cost - theirs.cost) / theirs.cost)
+    gap = f"{statistics.mean(gaps):.3%}" if gaps else "-"
+    told = f"{statistics.median(taken):>10.0f}{f'{len(gaps)}/{len(taken)}':>9}{gap:>11}" if taken else ""
     size = f"{lines} x {locations}"
     figures = "".join(f"{figure:>9.3f}" for figure in (*solved, *decided))
     print(f"{policy:<20}{size:<12}{figures}{told}", flush=True)
