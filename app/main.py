@@ -21,8 +21,9 @@ from app.graphql import GraphQLView, Schema, build_schema
 from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
+from app.webhooks import Tellers
 from app.workers import work
-from domain import backorders, closing, decisions, idempotency, reservations, shortage
+from domain import backorders, closing, decisions, idempotency, reservations, shortage, webhooks
 from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
@@ -34,6 +35,7 @@ from domain.timers import Handler
 from domain.transaction import Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
+from domain.webhooks import Targets
 from schema.context import Context
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,7 @@ class Gateway:
     placement: Placement
     promises: Promises
     terms: Terms
+    targets: Targets
     tailing: asyncio.Task[None]
 
     async def open_context(self, viewer: Viewer, *, now: Callable[[], datetime]) -> Context:
@@ -71,6 +74,7 @@ class Gateway:
             placement=self.placement,
             promises=self.promises,
             terms=self.terms,
+            targets=self.targets,
             viewer=viewer,
             now=now,
             standing=standing,
@@ -130,25 +134,39 @@ def _routes(view: GraphQLView, metrics: Metrics) -> list[BaseRoute]:
 
 
 @asynccontextmanager
-async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], datetime]) -> AsyncIterator[Gateway]:
-    pool = await open_pool(dsn, size=settings.pool_max_size)
+async def _opened(dsn: str, *, size: int) -> AsyncIterator[Database]:
+    """Yield the way to Postgres; in the end its connections are closed, or cut where that takes too long."""
+    pool = await open_pool(dsn, size=size)
     try:
-        database = Database(pool)
+        yield Database(pool)
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
+        except (TimeoutError, *OUTAGES):
+            pool.terminate()
+
+
+@asynccontextmanager
+async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], datetime]) -> AsyncIterator[Gateway]:
+    async with _opened(dsn, size=settings.pool_max_size) as database:
         feed = Feed(database)
         await feed.start()
         async with wakeups(dsn=dsn, broadcast_url=settings.broadcast_url, on_wake=feed.nudge) as wake:
             database.wake = wake
             networks, stock = Networks(database), Stock(database, feed)
             promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
-            remembered = timedelta(hours=settings.idempotency_hours)
-            batcher = Batcher(database, remembered)
-            handlers = _handlers(networks, remembered, timedelta(days=settings.decision_days))
+            batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
+            targets, seconds = Targets(private=settings.webhook_private), settings.webhook_timeout_seconds
+            tellers = Tellers(database=database, feed=feed, dsn=dsn, targets=targets, seconds=seconds, now=now)
             await idempotency.begin_forgetting(database, now=now())
             await decisions.begin_forgetting(database, now=now())
+            await webhooks.begin_forgetting(database, now=now())
             async with (
                 running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
                 running(_for_ever(stock.keep, "stock"), name="stock"),
-                running(work(database, handlers, now), name="timers"),
+                running(_for_ever(tellers.run, "webhooks"), name="webhooks"),
+                running(work(database, _handlers(networks, settings), now), name="timers"),
             ):
                 yield Gateway(
                     database=database,
@@ -161,24 +179,20 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
                         usual=timedelta(minutes=settings.reservation_minutes),
                         longest=timedelta(minutes=settings.reservation_max_minutes),
                     ),
+                    targets=targets,
                     tailing=tailing,
                 )
-    finally:
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await pool.close()
-        except (TimeoutError, *OUTAGES):
-            pool.terminate()
 
 
-def _handlers(networks: Networks, remembered: timedelta, decisions_kept: timedelta) -> dict[str, Handler]:
+def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
     """Return who sees to the timers of each kind."""
     return {
         waiting.TIMER: backorders.handler(networks),
         shortage.TIMER: shortage.handler(networks),
         CLOSING: closing.handler(networks),
-        idempotency.TIMER: idempotency.forgetting(remembered),
-        decisions.TIMER: decisions.forgetting(decisions_kept),
+        idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
+        decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
+        webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),
         reservations.TIMER: reservations.expire,
     }
 

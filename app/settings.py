@@ -115,6 +115,18 @@ class Settings(BaseSettings):
     )
     ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
 
+    webhook_private: bool = Field(
+        default=False,
+        description="Whether webhooks may go to private addresses and over plain http; "
+        "else only to public ones over https.",
+    )
+    webhook_timeout_seconds: int = Field(
+        default=10, ge=1, le=60, description="Seconds in which the receiver of a webhook has to answer."
+    )
+    webhook_dead_days: int = Field(
+        default=30, ge=1, le=3650, description="Days for which is kept what a webhook never took."
+    )
+
     @model_validator(mode="after")
     def _reserve_within_bounds(self) -> Self:
         if self.reservation_minutes > self.reservation_max_minutes:

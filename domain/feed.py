@@ -344,17 +344,23 @@ class Feed:
             raise CursorExpired
         return after
 
-    async def follow(self, after: Cursor) -> AsyncIterator[Update]:
-        """Yield every update after the cursor, in order, for ever: first what was missed, then what comes."""
+    async def news(self, after: Cursor, limit: int) -> list[Update]:
+        """Wait until something comes after the cursor, and return it: in order, and of no more than `limit` rows."""
         while True:
             news = self._news
             if after >= self.oldest:
-                updates = self._recent[bisect_right(self._recent, after, key=lambda update: update.cursor) :]
+                start = bisect_right(self._recent, after, key=lambda update: update.cursor)
+                updates = self._recent[start : start + limit]
             else:
                 async with self.database.reading() as connection:
-                    updates = await read(connection, after)
-            for update in updates:
+                    updates = await read(connection, after, limit)
+            if updates:
+                return updates
+            await news.wait()
+
+    async def follow(self, after: Cursor) -> AsyncIterator[Update]:
+        """Yield every update after the cursor, in order, for ever: first what was missed, then what comes."""
+        while True:
+            for update in await self.news(after, READ_AT_ONCE):
                 yield update
                 after = update.cursor
-            if not updates:
-                await news.wait()

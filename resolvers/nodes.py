@@ -19,6 +19,7 @@ from schema.permission import OFFICE, SHOP
 from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
 from schema.routing import RoutingDecision, RoutingPolicy
+from schema.webhooks import Webhook
 
 VERSION_DIGITS = 9
 """More than any version has, and fewer than Postgres takes."""
@@ -119,6 +120,11 @@ async def _routing_decision(info: Info, order: str, key: str) -> RoutingDecision
     return RoutingDecision.of(row) if row else None
 
 
+async def _webhook(info: Info, key: str) -> Webhook | None:
+    row = await info.context.loaders.webhook.load(UUID(key)) if info.context.viewer.role in OFFICE else None
+    return Webhook.of(row) if row else None
+
+
 FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Location": _location,
     "CarrierService": _carrier_service,
@@ -134,4 +140,5 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Reservation": _reservation,
     "RoutingPolicy": _routing_policy,
     "RoutingDecision": _routing_decision,
+    "Webhook": _webhook,
 }

@@ -16,6 +16,7 @@ from resolvers import (
     reservations,
     routing,
     updates,
+    webhooks,
 )
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
@@ -31,6 +32,7 @@ from schema.scalars import Cursor
 from schema.typed import Typed
 from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
 from schema.viewer import Viewer
+from schema.webhooks import Webhook, WebhookResult
 
 
 def _query(resolver: Callable[..., Any], allow: frozenset[Any], description: str, *, paged: bool = False) -> Any:  # noqa: ANN401
@@ -122,6 +124,7 @@ class Query:
         "reserved. Of several methods and levels it is the option that would be listed first: name one to compare "
         "policies.",
     )
+    webhooks: list[Webhook] = _query(webhooks.webhooks, OFFICE, "All webhooks, the oldest first, inactive ones too.")
 
 
 @strawberry.type(description="What can be done. Each answers the thing, or a typed error.")
@@ -240,6 +243,17 @@ class Mutation:
     save_routing_policy: RoutingPolicyResult = _mutation(
         routing.save_routing_policy, SETTINGS, "Make the first or the next version of a policy."
     )
+    save_webhook: WebhookResult = _mutation(
+        webhooks.save_webhook,
+        SETTINGS,
+        "Let an address be told what happens from now on, or change a webhook; what waits is tried again at once.",
+    )
+    delete_webhook: WebhookResult = _mutation(
+        webhooks.delete_webhook, SETTINGS, "End a webhook, with all that waits for it."
+    )
+    replay_webhook: WebhookResult = _mutation(
+        webhooks.replay_webhook, OFFICE, "Send again everything after this cursor, dead letters included."
+    )
 
 
 @strawberry.type(description="What can be followed. With `after`, what was missed comes first.")
@@ -275,5 +289,6 @@ NODES = [
     Receipt,
     RoutingPolicy,
     RoutingDecision,
+    Webhook,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

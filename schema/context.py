@@ -9,7 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import assignments, decisions, inventory, orders, policies, receipts, reservations, transfers
+from domain import assignments, decisions, inventory, orders, policies, receipts, reservations, transfers, webhooks
 from domain.availability import Stock
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
@@ -19,6 +19,7 @@ from domain.reservations import Terms
 from domain.transaction import Connection, Database
 from domain.viewer import Viewer
 from domain.vocabulary import Role
+from domain.webhooks import Targets
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -52,6 +53,8 @@ class Loaders:
         self.decisions = self._many(decisions.decisions_of, lambda row: row.order_id)
         self.policy = self._one(policies.versions, lambda each: (each.policy.name, each.policy.version))
         self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
+        self.webhook = self._one(webhooks.webhooks, lambda row: row.id)
+        self.dead_letters = self._many(webhooks.dead_letters, lambda row: row.webhook_id)
 
     def _one(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, R | None]:
         async def load(keys: list[K]) -> list[R | None]:
@@ -83,6 +86,7 @@ class Context:
     placement: Placement
     promises: Promises
     terms: Terms
+    targets: Targets
     viewer: Viewer
     now: Callable[[], datetime]
     standing: Cursor

@@ -28,7 +28,18 @@ ROOT_FIELDS = {
     if kind is not None
     for name, field in kind.fields.items()
 }
-THINGS = {"Order", "Reservation", "Assignment", "StockLevel", "Location", "CarrierService", "Transfer", "Receipt", "RoutingPolicy"}
+THINGS = {
+    "Order",
+    "Reservation",
+    "Assignment",
+    "StockLevel",
+    "Location",
+    "CarrierService",
+    "Transfer",
+    "Receipt",
+    "RoutingPolicy",
+    "Webhook",
+}
 
 
 def test_the_printed_contract_is_the_committed_one() -> None:

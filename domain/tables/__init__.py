@@ -3,7 +3,18 @@
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from domain.tables import assignments, feed, inventory, network, orders, replenishment, reservations, routing, timers
+from domain.tables import (
+    assignments,
+    feed,
+    inventory,
+    network,
+    orders,
+    replenishment,
+    reservations,
+    routing,
+    timers,
+    webhooks,
+)
 
 sa.Sequence("feed_id", start=32, increment=32, metadata=SQLModel.metadata)
 sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
@@ -23,4 +34,5 @@ __all__ = [
     "reservations",
     "routing",
     "timers",
+    "webhooks",
 ]

@@ -162,10 +162,10 @@ class House:
 
 
 @asynccontextmanager
-async def opened(dsn: str, *, now: datetime = NOON) -> AsyncIterator[House]:
-    """Run a gateway on an empty network, its clock at `now`."""
+async def opened(dsn: str, *, now: datetime = NOON, **more: Any) -> AsyncIterator[House]:
+    """Run a gateway on an empty network, its clock at `now`; `more` are settings."""
     clock = [now]
-    settings = Settings(database_url=dsn, secret=SECRET)  # type: ignore[call-arg, arg-type]
+    settings = Settings(database_url=dsn, secret=SECRET, **more)  # type: ignore[call-arg, arg-type]
     app = create_app(settings, dsn, now=lambda: clock[0])
     async with serving(app) as address, httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
         yield House(address=address, http=http, gateway=app.state.gateway, clock=clock)

@@ -121,9 +121,12 @@ FIELDS = {
     "ReceiptEdge": {"staff": "node cursor"},
     "ItemConnection": {"everybody": "edges pageInfo totalCount"},
     "ItemEdge": {"everybody": "node cursor"},
+    "Webhook": {"office": "id url kinds active failing deliveredThrough version deadLetters", "nobody": "secret"},
+    "DeadLetter": {"office": "cursor at kind attempts error"},
 }  # fmt: skip
 READERS = {"everybody": set(Role), "stores": {Role.STORE}, "not stores": set(Role) - {Role.STORE}}
 READERS["office"] = {Role.OPERATIONS, Role.ADMIN}
+READERS["nobody"] = set()
 READERS["staff"] = READERS["own place"] = set(Role) - {Role.STOREFRONT}
 RULE = {(kind, name): who for kind, parts in FIELDS.items() for who, names in parts.items() for name in names.split()}
 
@@ -146,6 +149,7 @@ LISTS = {
     "carrierServices": ("CarrierService", ""),
     "routingPolicies": ("RoutingPolicy", ""),
     "simulateRouting": ("RoutingSimulation", f"(input: {SIMULATED})"),
+    "webhooks": ("Webhook", ""),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
 NEVER_FILLED = {"Address.region"}
@@ -176,6 +180,7 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     ids["Reservation"] = [town.reservation]
     ids["RoutingPolicy"] = [town.policy]
     ids["RoutingDecision"] = [town.decision]
+    ids["Webhook"] = [town.webhook]
     for kind, some in ids.items():
         for part in selections(kind):
             yield f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {part} }} }} }}", {"ids": some}

@@ -97,6 +97,10 @@ ROOTS = {
     "importCarrierServices": ("the owner", 'rows: [{code: "parcel", name: "Parcel"}]'),
     "saveLocation": ("the owner", 'input: {code: "SM", name: "Berlin Mitte"}'),
     "saveRoutingPolicy": ("the owner", 'input: {name: "fastest", fences: [], ratings: [], activate: false}'),
+    "saveWebhook": ("the owner", 'input: {url: "https://93.184.215.14/", kinds: [], active: false}'),
+    "webhooks": ("the office", ""),
+    "replayWebhook": ("the office", "id: <webhook>, after: <start>"),
+    "deleteWebhook": ("the owner", "id: <webhook>"),
     "saveCarrierService": ("the owner", 'input: {code: "parcel", name: "Standard"}'),
     "orderUpdates": ("its readers", "orderId: <order>, after: <start>"),
     "assignmentUpdates": ("its workers", "locationId: <place>, after: <start>"),
@@ -118,7 +122,7 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "open": share.ids["Order"][1], "wanted": share.ids["OrderLine"][1], "dropped": share.dropped["id"],
         "code": share.pickup_code, "start": town.start,
         "warehouse": town.house.ids["WB"], **share.motion,
-        "token": town.token, "reservation": town.reservation,
+        "token": town.token, "reservation": town.reservation, "webhook": town.webhook,
     }  # fmt: skip
     for thing, value in things.items():
         arguments = arguments.replace(f"<{thing}>", json.dumps(value))

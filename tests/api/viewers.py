@@ -23,7 +23,10 @@ from graphql import (
 
 from app import auth
 from app.graphql import build_schema
+from domain import webhooks
+from domain.feed import Cursor
 from domain.vocabulary import Role
+from domain.webhooks import Delivery
 from tests.api.house import SECRET, House
 
 SCHEMA = build_schema()._schema
@@ -82,7 +85,7 @@ class Town:
     """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it.
 
     `token` is that of an option, `reservation` the id of what was reserved from it, and `policy` that of a policy.
-    `decision` is why the shared order was routed as it was.
+    `decision` is why the shared order was routed as it was. `webhook` is inactive.
     """
 
     house: House
@@ -92,6 +95,7 @@ class Town:
     reservation: str
     policy: str
     decision: str
+    webhook: str
     shares: dict[str, Share] = field(default_factory=dict)
 
     async def post(self, caller: Caller, query: str, **variables: Any) -> dict[str, Any]:
@@ -169,6 +173,7 @@ async def settled(house: House) -> Town:
         reservation=reservation,
         policy=await _policy(house),
         decision=decision["id"],
+        webhook=await _webhook(house),
     )
     for code, caller, sku, figure, name in (("SM", OWN, "quill", 701, "Bert"), ("SN", OTHER, "quiz", 702, "Cora")):
         town.shares[code] = await _share(town, code, caller, sku, figure, name)
@@ -231,6 +236,25 @@ async def _policy(house: House) -> str:
         ... on RoutingPolicy { id } } }"""
     saved: str = (await house.ask(Role.ADMIN, query, input=policy))["id"]
     return saved
+
+
+async def _webhook(house: House) -> str:
+    """Return the id of a webhook that has given something up long ago."""
+    query = """mutation { saveWebhook(input: { url: "https://93.184.215.14/", kinds: [ORDER_PLACED], active: false }) {
+        ... on Webhook { id } } }"""
+    made: str = (await house.ask(Role.ADMIN, query))["id"]
+    gateway = house.gateway
+    assert gateway
+    async with gateway.database.transaction() as connection:
+        (row,) = await webhooks.all_webhooks(connection)
+        place = Cursor.parse(row.delivered_through)
+        letter = Delivery(
+            cursor=place, subject="an order", kind="ORDER_PLACED", at=house.now, body="{}", error="HTTP 500"
+        )
+        assert await webhooks.advance(connection, row, place, [letter], now=house.now)
+        (parked,) = await webhooks.due(connection, row.id, now=house.now + timedelta(hours=1), limit=1)
+        assert await webhooks.fail(connection, parked, "HTTP 500", now=house.now + timedelta(hours=24))
+    return made
 
 
 async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str, **more: Any) -> dict[str, Any]:
