@@ -77,14 +77,14 @@ def decide(problem: Problem, method: FulfillmentMethod, policies: Policies, fact
 
     Which policy decides is asked for each level. Raises InvalidInput for a cart of no lines or of more than 100.
     """
-    facts = replace(facts, method=method, level=None)
     if method is FulfillmentMethod.PICKUP:
+        facts = replace(facts, method=method, country=None, postal_code=None)
         return _outcome(_run(decide_pickups, problem, policies.policy_for(facts)))
     if problem.destination is None:
         return Outcome(unavailable=plan_deliveries(problem).unavailable)
     levels: dict[tuple[str, int], tuple[Policy, list[ServiceLevel]]] = {}
     for level in dict.fromkeys(problem.levels):
-        policy = policies.policy_for(replace(facts, level=level))
+        policy = policies.policy_for(replace(facts, method=method, level=level))
         levels.setdefault((policy.name, policy.version), (policy, []))[1].append(level)
     runs = (_run(decide_deliveries, replace(problem, levels=asked), policy) for policy, asked in levels.values())
     return _outcome([each for run in runs for each in run])

@@ -61,7 +61,10 @@ class DecisionRow(Row):
 
 
 def new_decisions(order_id: UUID, decided: Decided, trigger: RoutingTrigger, *, now: datetime) -> list[NewDecision]:
-    """Return the row that keeps a decision: at most 8 KB of JSON; none where nothing was decided."""
+    """Return the row that keeps a decision, none where nothing was decided.
+
+    Candidates are left out so that its JSON is at most 8 KB; what it cannot be without are its parcels.
+    """
     plan, basis = decided.plan, decided.basis
     if basis is None:
         return []

@@ -350,8 +350,8 @@ class RoutingPolicyInput:
     priority: int = strawberry.field(default=100, description="1 to 1,000,000; the highest is asked first.")
     condition: str = strawberry.field(
         default="",
-        description="A CEL expression, empty holds always: channel, method, level and country (null for a pickup), "
-        "postalCode, currency, total (what the goods are worth, null where a price is unknown), tags, and lines with "
+        description="A CEL expression, empty holds always: channel, method, currency, level, country and postalCode "
+        "(null for a pickup), total (what the goods are worth, null where a price is unknown), tags, and lines with "
         f"sku, quantity, unitPrice and tags. At most {policies.LONGEST_CONDITION} characters. Where it fails for an "
         "order, as null > 1 does, it does not hold.",
     )

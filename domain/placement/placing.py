@@ -179,7 +179,8 @@ def _waiting(problem: Problem, wanted: Wanted, outcome: Outcome, snapshot: Snaps
     if outcome.best:
         return outcome.best
     everything = tuple(Missing(sku=line.sku, quantity=line.quantity) for line in problem.lines)
-    return Decided(plan=replace(someday.plan, parcels=(), missing=everything, cost=0), basis=None)
+    nothing = replace(someday.plan, parcels=(), missing=everything, cost=0)
+    return replace(outcome.refused, plan=nothing) if outcome.refused else Decided(plan=nothing, basis=None)
 
 
 def _missing(wanted: Wanted, lost: set[tuple[str, UUID]]) -> list[Missing]:

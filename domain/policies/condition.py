@@ -1,10 +1,10 @@
 """Conditions: expressions in CEL (cel.dev) over an order, that say which orders a policy decides on.
 
-An expression sees `channel`, `method`, `level` (null for a pickup), `currency`, `country` and `postalCode` (null where
-the goods do not travel), `total` (what the goods are worth, in units of the currency; null where a price is unknown),
-`tags`, and `lines`, each with `sku`, `quantity`, `unitPrice` and the item's `tags`. It may compare, count (`size`),
-look into text (`startsWith`, `endsWith`, `contains`) and into lists (`in`, `all`, `exists`), but not build any: so what
-it costs grows with its length and the order's, and with nothing else.
+An expression sees `channel`, `method`, `currency`, `level`, `country` and `postalCode` (null for a pickup), `total`
+(what the goods are worth, in units of the currency; null where a price is unknown), `tags`, and `lines`, each with
+`sku`, `quantity`, `unitPrice` and the item's `tags`. It may compare, count (`size`), look into text (`startsWith`,
+`endsWith`, `contains`) and into lists (`in`, `all`, `exists`), but not build any: what it costs grows with its length
+and the order's, and with nothing else.
 """
 
 import re
@@ -35,7 +35,7 @@ class LineFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a condition sees of an order. `level` is None for a pickup; `country` is where it goes, if that is known."""
+    """What a condition sees of an order; `level`, `country` and `postal_code` are None for a pickup."""
 
     channel: str
     method: FulfillmentMethod = FulfillmentMethod.DELIVERY

@@ -1,9 +1,14 @@
 """Why orders were routed as they were, what routing would decide, and how long that is known."""
 
 import asyncio
+from base64 import urlsafe_b64decode
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+import orjson
+
+from domain.money import to_minor
 from domain.vocabulary import Role
 from tests.api.house import BERLIN, ERROR, House
 
@@ -95,6 +100,9 @@ async def test_an_order_by_token_keeps_what_its_option_was_chosen_by_and_its_sho
     assert (why["trigger"], why["policyName"], why["policyVersion"]) == ("PLACED", "cheapest", 1)
     assert (why["cost"], places(why)) == (wished["cost"], places(wished))
     assert [each["chosen"] for each in why["candidates"]] == [True]
+    body = options["options"][0]["token"].partition(".")[0]
+    masked = orjson.loads(urlsafe_b64decode(body))["basis"][-1]
+    assert masked != to_minor(Decimal(why["cost"]["amount"]), "EUR", path=())
 
 
 async def test_work_that_is_refused_is_decided_anew_without_who_refused(house: House) -> None:
@@ -117,6 +125,31 @@ async def test_where_nobody_else_can_the_decision_says_why(house: House) -> None
     _, anew = await decisions(house, order)
     assert anew["parcels"] == []
     assert stopped(anew) == {"WH": "BLOCKED", "WB": "STOCK", "SM": "STOCK", "SN": "STOCK"}
+
+
+async def test_an_order_that_waits_for_stock_tells_who_had_none_and_then_who_had_some(house: House) -> None:
+    item = "mutation ($rows: [ItemRowInput!]!) { importItems(rows: $rows) { created } }"
+    await house.ask(Role.ADMIN, item, rows=[{"sku": "vase", "name": "Vase", "weightGrams": 900}])
+    order = await house.place("vase", [("vase", 1)], level="STANDARD", allowBackorder=True)
+    (waits,) = await decisions(house, order)
+    assert waits["parcels"] == []
+    assert set(stopped(waits).values()) == {"STOCK"}
+    house.clock[0] += timedelta(minutes=1)
+    stock = [{"sku": "vase", "locationCode": "WB", "onHand": 5}]
+    query = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { created } }"
+    await house.ask(Role.ADMIN, query, rows=stock)
+    async with asyncio.timeout(10):
+        while len(found := await decisions(house, order)) < 2:
+            await asyncio.sleep(0.05)
+    assert [(each["trigger"], places(each)) for each in found] == [("PLACED", []), ("STOCK_ARRIVED", ["WB"])]
+
+
+async def test_a_condition_knows_no_country_of_a_pickup(house: House) -> None:
+    await save(house, "pickups", condition="country == null && postalCode == null && method == 'PICKUP'")
+    options = await house.options(("pen", 1), methods=["PICKUP"], pickupLocations=1)
+    order = await house.place("pen", [("pen", 1)], optionToken=options["options"][0]["token"], shipTo=None)
+    (why,) = await decisions(house, order)
+    assert why["policyName"] == "pickups"
 
 
 async def test_the_policy_whose_condition_holds_decides_on_options_and_on_orders(house: House) -> None:

@@ -1,4 +1,4 @@
--- Places a batch of planned orders: each whole, with its reservation, ledger and feed rows, or not at all.
+-- Places a batch of planned orders: each whole, with its reservation, ledger, decision and feed rows, or not at all.
 --
 -- Locks are taken in one order by everybody: idempotency keys sorted, stock rows sorted, order numbers sorted. Where
 -- not everybody can have of a level what they want, first come is first served, in the order of the batch. The verdict
