@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import work
-from domain import backorders, closing, decisions, idempotency, reservations, shortage, webhooks
+from domain import backorders, closing, decisions, idempotency, lateness, reservations, shortage, webhooks
 from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
@@ -162,6 +162,7 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
             await idempotency.begin_forgetting(database, now=now())
             await decisions.begin_forgetting(database, now=now())
             await webhooks.begin_forgetting(database, now=now())
+            await lateness.begin_looking(database, now=now())
             async with (
                 running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
                 running(_for_ever(stock.keep, "stock"), name="stock"),
@@ -193,6 +194,7 @@ def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
         decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
         webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),
+        lateness.TIMER: lateness.look,
         reservations.TIMER: reservations.expire,
     }
 

@@ -45,6 +45,7 @@ class OrderRow(Row):
     total: int
     version: int
     allow_backorder: bool
+    late: bool
 
 
 class OrderLineRow(Row):
@@ -100,6 +101,7 @@ class OrderFilter:
     customer_email: str | None = None
     placed_from: datetime | None = None
     placed_to: datetime | None = None
+    late: bool | None = None
 
 
 def listing(which: OrderFilter, *, sort: OrderSort = OrderSort.PLACED_AT, descending: bool = True) -> Listing[OrderRow]:
@@ -122,6 +124,7 @@ def listing(which: OrderFilter, *, sort: OrderSort = OrderSort.PLACED_AT, descen
     listed.where_given("lower(customer_email) = lower(?)", which.customer_email)
     listed.where_given("placed_at >= ?", which.placed_from)
     listed.where_given("placed_at < ?", which.placed_to)
+    listed.where_given("late = ?", which.late)
     return listed
 
 

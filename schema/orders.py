@@ -107,6 +107,7 @@ class Order(Node):
     updated_at: datetime
     promised_earliest: datetime | None
     promised_latest: datetime | None
+    late: bool = strawberry.field(description="The promise can no longer be kept.")
     shipping_price: Money
     total: Money
     version: int
@@ -126,6 +127,7 @@ class Order(Node):
             updated_at=row.updated_at,
             promised_earliest=row.promised_earliest,
             promised_latest=row.promised_latest,
+            late=row.late,
             shipping_price=Money.of(row.shipping_price, row.currency),
             total=Money.of(row.total, row.currency),
             version=row.version,
@@ -190,6 +192,7 @@ class OrderWhere:
     customer_email: str | None = None
     placed_from: datetime | None = None
     placed_to: datetime | None = None
+    late: bool | None = None
 
     def value(self) -> OrderFilter:
         return OrderFilter(
@@ -202,6 +205,7 @@ class OrderWhere:
             customer_email=self.customer_email,
             placed_from=self.placed_from,
             placed_to=self.placed_to,
+            late=self.late,
         )
 
 

@@ -18,6 +18,7 @@ class Order(SQLModel, table=True):
     __table_args__ = (
         sa.Index("customer_order_placed", "placed_at", "id"),
         sa.Index("customer_order_promised", "promised_latest", "id"),
+        sa.Index("customer_order_late", "placed_at", "id", postgresql_where=sa.text("late")),
         sa.Index("customer_order_email", sa.text("lower(customer_email)")),
     )
 
@@ -43,6 +44,7 @@ class Order(SQLModel, table=True):
     total: int = Field(sa_type=sa.BigInteger)
     version: int
     allow_backorder: bool = Field(sa_column_kwargs={"server_default": sa.false()})
+    late: bool = Field(sa_column_kwargs={"server_default": sa.false()})
 
 
 class OrderLine(SQLModel, table=True):

@@ -1,0 +1,72 @@
+"""Which orders cannot arrive as promised any more: found before the shopper finds out, and told once.
+
+An order is late when work of it is still at its location after the carrier was to take it or the shopper to find it
+ready, and when the promised moment itself passes with something still to be done. Every LOOK_EVERY, one process looks
+at what fell due since the last look.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from domain import feed, orders
+from domain.timers import set_timer
+from domain.transaction import Connection, Database
+from domain.vocabulary import OrderStatus, UpdateKind
+
+TIMER = "late"
+LOOK_EVERY = timedelta(seconds=10)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+async def begin_looking(database: Database, *, now: datetime) -> None:
+    """Set the timer that looks for late orders, where it is not set yet."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO timer (kind, key, due_at)
+            SELECT $1::text, '', $2 WHERE NOT EXISTS (SELECT FROM timer WHERE kind = $1::text)
+            ON CONFLICT DO NOTHING
+            """,
+            TIMER,
+            now,
+        )
+
+
+async def look(connection: Connection, key: str, now: datetime) -> None:
+    """Mark the orders that became late since the moment that is the key, and set the next look."""
+    since = datetime.fromisoformat(key) if key else LONG_AGO
+    rows = await connection.fetch(_MARK, since, now, record_class=orders.OrderRow)
+    places = await connection.fetch(
+        "SELECT order_id, array_agg(DISTINCT location_id) FROM assignment WHERE order_id = ANY ($1::uuid[]) GROUP BY 1",
+        [row.id for row in rows],
+    )
+    told_at: dict[UUID, list[UUID]] = dict(places)
+    for row in sorted(rows, key=lambda row: row.id):
+        told = orders.Told(order_id=row.id, channel=row.channel, location_ids=told_at.get(row.id, []))
+        step = orders.Step(kind=UpdateKind.ORDER_LATE, status=OrderStatus(row.status), message="It will be late.")
+        await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
+        await feed.record(connection, [orders.fact(told, step, now=now)])
+    await set_timer(connection, TIMER, now.isoformat(), now + LOOK_EVERY)
+
+
+_MARK = """
+WITH due AS (
+    SELECT a.order_id
+      FROM location l
+      JOIN LATERAL (
+               SELECT order_id, status FROM assignment
+                WHERE location_id = l.id AND due_at > $1 AND due_at <= $2
+           ) a ON a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED')
+    UNION
+    SELECT id FROM customer_order
+     WHERE promised_latest > $1 AND promised_latest <= $2 AND method = 'DELIVERY'
+       AND status NOT IN ('FULFILLED', 'COMPLETED', 'CANCELLED')
+), found AS MATERIALIZED (
+    SELECT o.id FROM customer_order o
+     WHERE o.id IN (SELECT order_id FROM due) AND NOT o.late
+     ORDER BY o.id FOR NO KEY UPDATE
+)
+UPDATE customer_order o SET late = true, updated_at = $2, version = version + 1
+  FROM found WHERE o.id = found.id
+RETURNING o.*
+"""

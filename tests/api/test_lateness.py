@@ -1,0 +1,55 @@
+"""Orders that will be late are found, told and listed before the shopper asks."""
+
+import asyncio
+from datetime import timedelta
+
+from domain.vocabulary import Role
+from tests.api.house import House
+from tests.api.test_store_work import picking, placed, report
+
+LATE = "{ orders(where: {late: true}) { edges { node { number } } } }"
+
+
+async def late(house: House) -> list[str]:
+    return [edge["node"]["number"] for edge in (await house.ask(Role.OPERATIONS, LATE))["edges"]]
+
+
+async def looked(house: House) -> None:
+    """Wait until somebody has looked for late orders at the present hour of the house's clock."""
+    gateway = house.gateway
+    assert gateway is not None
+    async with asyncio.timeout(10):
+        while True:
+            async with gateway.database.reading() as connection:
+                key = await connection.fetchval("SELECT max(key) FROM timer WHERE kind = 'late'")
+            if key and key >= house.now.isoformat():
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_an_order_whose_work_misses_the_carrier_is_late_and_told_once(house: House) -> None:
+    order, other = await placed(house, ("pen", 1)), await placed(house, ("pen", 1), key="other")
+    (work,) = await house.work(other["id"])
+    await picking(house, work)
+    await report(house, work, (1, None))
+    for step in ("packAssignment", "handOverAssignment"):
+        await house.do(step, work["id"], "SM")
+    for hours in (0, 12, 24):
+        house.clock[0] += timedelta(hours=hours)
+        await looked(house)
+        assert await late(house) == ([order["number"]] if hours else [])
+    found = await house.order(order["id"], "late timeline { kind }")
+    assert found["late"]
+    assert [entry["kind"] for entry in found["timeline"]].count("ORDER_LATE") == 1
+
+
+async def test_an_order_that_waits_for_stock_is_late_once_its_promise_passes(house: House) -> None:
+    order = await placed(house, ("rug", 2), level="STANDARD")
+    (work,) = await house.work(order["id"])
+    await house.do("rejectAssignment", work["id"], arguments=", reason: TOO_BUSY", role=Role.OPERATIONS)
+    house.clock[0] += timedelta(days=1)
+    await looked(house)
+    assert await late(house) == []
+    house.clock[0] += timedelta(days=9)
+    await looked(house)
+    assert await late(house) == [order["number"]]
