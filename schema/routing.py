@@ -178,9 +178,9 @@ class RoutingAlternative:
 
 
 def _candidates(
-    told: Sequence[explain.Candidate], first: int, snapshot: Snapshot, currency: str
+    told: Sequence[explain.Candidate], first: int | None, snapshot: Snapshot, currency: str
 ) -> list[RoutingCandidate]:
-    if first < 1:
+    if first is not None and first < 1:
         raise InvalidInput(message="Ask for 1 candidate or more.", path=("first",))
     return [RoutingCandidate.of(candidate, snapshot, currency) for candidate in told[:first]]
 
@@ -220,9 +220,10 @@ class RoutingDecision(Node):
         )
 
     @edge(allow=OFFICE)
-    async def order(self, info: Info) -> Order | None:
+    async def order(self, info: Info) -> Order:
         row = await info.context.loaders.order.load(self.row.order_id)
-        return Order.of(row) if row else None
+        assert row is not None  # noqa: S101 - a decision is read together with its order
+        return Order.of(row)
 
     @edge(allow=OFFICE, description="Null for a policy that was never saved.")
     async def policy(self, info: Info) -> RoutingPolicy | None:
@@ -240,7 +241,7 @@ class RoutingDecision(Node):
         return [RoutingAlternative.of(each, snapshot, self.row.currency) for each in self.told.alternatives]
 
     @edge(allow=OFFICE, hidden=list, description="Those chosen, then by rank, then some that were kept out.")
-    async def candidates(self, info: Info, first: int = 20) -> list[RoutingCandidate]:
+    async def candidates(self, info: Info, first: int | None = 20) -> list[RoutingCandidate]:
         return _candidates(self.told.candidates, first, await info.context.network(), self.row.currency)
 
 
@@ -263,7 +264,7 @@ class RoutingSimulation:
     solve_microseconds: int = strawberry.field(description=TOOK)
 
     @strawberry.field(description="Those chosen, then by rank, then some that were kept out.")
-    async def candidates(self, first: int = 20) -> list[RoutingCandidate]:
+    async def candidates(self, first: int | None = 20) -> list[RoutingCandidate]:
         return _candidates(self.plan.explanation.candidates, first, self.snapshot, self.currency)
 
     @classmethod

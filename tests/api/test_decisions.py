@@ -117,6 +117,18 @@ async def test_work_that_is_refused_is_decided_anew_without_who_refused(house: H
     assert stopped(anew)[refused] == "BLOCKED"
 
 
+async def test_the_policy_in_force_by_then_decides_where_work_goes_anew(house: House) -> None:
+    order = await house.place("mugs", [("mug", 1)], level="STANDARD")
+    (work,) = await house.work(order["id"])
+    await tag_stores(house)
+    await save(house, "large", condition="lines.all(line, line.sku == 'mug') && total == 10.0", fences=NOT_STORES)
+    house.clock[0] += timedelta(minutes=1)
+    await house.do("rejectAssignment", work["id"], arguments=", reason: TOO_BUSY", role=Role.OPERATIONS)
+    placed, anew = await decisions(house, order)
+    assert (placed["policyName"], anew["policyName"]) == ("cheapest", "large")
+    assert set(places(anew)) <= {"WB", "WH"} - {work["location"]["code"]}
+
+
 async def test_where_nobody_else_can_the_decision_says_why(house: House) -> None:
     order = await house.place("rugs", [("rug", 1)], level="STANDARD")
     (work,) = await house.work(order["id"])
