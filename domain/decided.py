@@ -8,7 +8,7 @@ from domain.planning.plan import Decision, decide_deliveries, decide_pickups, pl
 from domain.planning.policy import Policy
 from domain.planning.problem import Plan, Problem, Unavailable
 from domain.policies import Facts, Policies
-from domain.vocabulary import FulfillmentMethod, ServiceLevel
+from domain.vocabulary import FulfillmentMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +82,10 @@ def decide(problem: Problem, method: FulfillmentMethod, policies: Policies, fact
         return _outcome(_run(decide_pickups, problem, policies.policy_for(facts)))
     if problem.destination is None:
         return Outcome(unavailable=plan_deliveries(problem).unavailable)
-    levels: dict[tuple[str, int], tuple[Policy, list[ServiceLevel]]] = {}
-    for level in dict.fromkeys(problem.levels):
-        policy = policies.policy_for(replace(facts, method=method, level=level))
-        levels.setdefault((policy.name, policy.version), (policy, []))[1].append(level)
-    runs = (_run(decide_deliveries, replace(problem, levels=asked), policy) for policy, asked in levels.values())
+    runs = (
+        _run(decide_deliveries, replace(problem, levels=levels), policy)
+        for policy, levels in policies.by_level(replace(facts, method=method), problem.levels)
+    )
     return _outcome([each for run in runs for each in run])
 
 

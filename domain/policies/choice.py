@@ -1,6 +1,7 @@
 """Which policy decides: the first of those in force whose condition holds."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 import structlog
@@ -9,6 +10,7 @@ from domain.errors import InvalidInput
 from domain.planning.policy import Policy
 from domain.policies.condition import Condition, Facts
 from domain.policies.kept import FALLBACK, MOST_POLICIES
+from domain.vocabulary import ServiceLevel
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +26,17 @@ class Policies:
         """Return the policy that decides on an order; a condition that fails on it does not hold."""
         return next((policy for policy, rule in self._rules if rule.holds(facts)), FALLBACK)
 
+    def by_level(self, facts: Facts, levels: Iterable[ServiceLevel]) -> list[tuple[Policy, list[ServiceLevel]]]:
+        """Return which policies decide on an order's delivery at these levels, each with its levels, once each."""
+        asked = list(dict.fromkeys(levels))
+        if not any("level" in rule.variables for _, rule in self._rules):
+            return [(self.policy_for(facts), asked)]
+        found: dict[tuple[str, int], tuple[Policy, list[ServiceLevel]]] = {}
+        for level in asked:
+            policy = self.policy_for(replace(facts, level=level))
+            found.setdefault((policy.name, policy.version), (policy, []))[1].append(level)
+        return list(found.values())
+
 
 class _Rule:
     """A policy's condition, compiled once for as long as the process lives, and whether it was seen to fail."""
@@ -36,6 +49,10 @@ class _Rule:
             self._condition = Condition(policy.condition)
         except InvalidInput as error:  # what was saved under other rules than ours
             self._tell(error)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return self._condition.variables if self._condition else frozenset()
 
     def holds(self, facts: Facts) -> bool:
         try:

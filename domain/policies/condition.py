@@ -53,8 +53,19 @@ class Facts:
         worth = [count * price for count, price in prices if price is not None]
         return self._units(sum(worth)) if len(worth) == len(prices) else None
 
-    def value(self, name: str) -> object:
-        """Return the value of a variable."""
+    @cached_property
+    def _bound(self) -> tuple[cel.Context, set[str]]:
+        return cel.Context(), set()
+
+    def context(self, names: Collection[str]) -> cel.Context:
+        """Return the order as CEL sees it, with at least these variables: what was looked at once is converted once."""
+        context, bound = self._bound
+        for name in set(names) - bound:
+            context.add_variable(name, self._value(name))
+        bound.update(names)
+        return context
+
+    def _value(self, name: str) -> object:
         match name:
             case "postalCode":
                 return self.postal_code
@@ -74,12 +85,12 @@ class Facts:
 
 
 class Condition:
-    """An expression, compiled; an empty one always holds."""
+    """An expression, compiled; an empty one always holds. `variables` are those of an order that it looks at."""
 
     def __init__(self, text: str) -> None:
         """Compile an expression; raise InvalidInput that names the line and the column of the mistake."""
         self._program = cel.compile(_checked(text)) if text.strip() else None
-        self._names = tuple(VARIABLES.intersection(self._program.variables())) if self._program else ()
+        self.variables = VARIABLES.intersection(self._program.variables()) if self._program else frozenset[str]()
         if not isinstance(_tried(self), bool):
             raise _mistake("This is neither true nor false.")
 
@@ -91,7 +102,7 @@ class Condition:
         """Return what the expression comes to."""
         if self._program is None:
             return True
-        value: object = self._program.execute({name: facts.value(name) for name in self._names})
+        value: object = self._program.execute(facts.context(self.variables))
         return value
 
 

@@ -108,3 +108,12 @@ def test_a_condition_that_later_rules_refuse_does_not_hold() -> None:
     with capture_logs() as told:
         assert Policies([policy("old", "matches(channel, 'w')")]).policy_for(ORDER).name == DEFAULT.name
     assert [entry["event"] for entry in told] == ["condition_failed"]
+
+
+def test_which_policy_decides_is_asked_for_each_level_where_a_condition_looks_at_it() -> None:
+    fast = policy("fast", "level == 'EXPRESS' || level == 'INSTANT'")
+    levels = [ServiceLevel.STANDARD, ServiceLevel.EXPRESS, ServiceLevel.INSTANT, ServiceLevel.EXPRESS]
+    found = {each.name: asked for each, asked in Policies([fast, policy("rest")]).by_level(ORDER, levels)}
+    assert found == {"rest": levels[:1], "fast": levels[1:3]}
+    found = {each.name: asked for each, asked in Policies([policy("rest")]).by_level(ORDER, levels)}
+    assert found == {"rest": levels[:3]}
