@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.5
 """So often changed webhooks, what is due, and the lock that makes a webhook ours are looked after."""
 LOST_SECONDS = 5.0
 ANSWER_BYTES = 65_536
-AT_ONCE = 16
+AT_ONCE = 8
 """Requests under way to one receiver."""
 LONGEST_REASON = 200
 ROWS_A_ROUND = 100
