@@ -23,7 +23,8 @@ from app.settings import Settings
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import work
-from domain import backorders, closing, decisions, idempotency, lateness, reservations, shortage, webhooks
+from domain import backorders, closing, collection, decisions, idempotency, lateness, reservations, shortage, webhooks
+from domain.assignments import COLLECTION
 from domain.availability import Stock
 from domain.feed import Feed
 from domain.inventory import waiting
@@ -191,6 +192,7 @@ def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         waiting.TIMER: backorders.handler(networks),
         shortage.TIMER: shortage.handler(networks),
         CLOSING: closing.handler(networks),
+        COLLECTION: collection.handler(networks),
         idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
         decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
         webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),

@@ -56,6 +56,7 @@ class Assignment(Node):
     method: FulfillmentMethod
     offered_at: datetime
     due_at: datetime
+    collect_by: datetime | None = strawberry.field(description="Until when it waits for the shopper.")
     assignee: str | None
     reject_reason: RejectReason | None
     version: int
@@ -70,6 +71,7 @@ class Assignment(Node):
             method=FulfillmentMethod(row.method),
             offered_at=row.offered_at,
             due_at=row.due_at,
+            collect_by=row.collect_by,
             assignee=row.assignee,
             reject_reason=RejectReason(row.reject_reason) if row.reject_reason else None,
             version=row.version,

@@ -13,9 +13,10 @@ from domain.assignments.reading import (
     listing,
 )
 from domain.assignments.record import Record
-from domain.assignments.work import Collected, Desk, Picked
+from domain.assignments.work import COLLECTION, Collected, Desk, Picked
 
 __all__ = [
+    "COLLECTION",
     "MOVES",
     "AssignmentFilter",
     "AssignmentLineRow",

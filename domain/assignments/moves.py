@@ -39,6 +39,7 @@ SENTENCES: Mapping[AssignmentStatus, str] = {
     _S.COLLECTED: "The shopper collected {number} at {place}.",
     _S.REJECTED: "{place} rejected {number}: {reason}.",
     _S.CANCELLED: "{number} at {place} was called off.",
+    _S.NOT_COLLECTED: "Nobody collected {number} at {place} in time.",
 }
 
 

@@ -27,6 +27,7 @@ class AssignmentRow(Row):
     reject_reason: str | None
     pickup_attempts: int
     pickup_locked_until: datetime | None
+    collect_by: datetime | None
     restocked_at: datetime | None
     """Since when nothing that was picked for work called off is missing from its shelf."""
     version: int

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain import inventory, orders, routing
+from domain import inventory, orders, policies, routing
 from domain.assignments.moves import MOVES, allowed_actions
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of
 from domain.assignments.record import Record
@@ -17,6 +17,7 @@ from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, Not
 from domain.inventory import Movement
 from domain.orders import OrderRow
 from domain.text import check_optional_text
+from domain.timers import set_timer
 from domain.vocabulary import (
     AssignmentAction,
     AssignmentStatus,
@@ -26,6 +27,9 @@ from domain.vocabulary import (
     UpdateKind,
 )
 
+COLLECTION = "collection"
+"""The kind of the timers that end the wait for a shopper."""
+COLLECT_WITHIN = timedelta(days=7)
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
 
@@ -113,8 +117,27 @@ class Desk(Record):
         return await self._step(AssignmentAction.PACK, row, order)
 
     async def mark_ready(self, assignment_id: UUID) -> AssignmentRow:
-        """Put the parcel where the shopper collects it."""
-        return await self._advance(AssignmentAction.MARK_READY, assignment_id)
+        """Put the parcel where the shopper collects it, for as long as the policy or COLLECT_WITHIN says."""
+        row, order = await self._take(assignment_id)
+        if row.status == AssignmentStatus.READY_FOR_PICKUP:
+            return row
+        self._may(AssignmentAction.MARK_READY, row)
+        within = await policies.collect_within(self.connection, order.id) or COLLECT_WITHIN
+        await self.connection.execute("UPDATE assignment SET collect_by = $2 WHERE id = $1", row.id, self.now + within)
+        await set_timer(self.connection, COLLECTION, str(row.id), self.now + within)
+        return await self._step(AssignmentAction.MARK_READY, row, order)
+
+    async def give_up(self, assignment_id: UUID) -> None:
+        """Cancel what nobody has collected in time; it stays reserved until the location has put it back."""
+        row, order = await self._take(assignment_id)
+        if row.status != AssignmentStatus.READY_FOR_PICKUP or row.collect_by is None or row.collect_by > self.now:
+            return
+        await self.connection.executemany(
+            "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",
+            [(line.order_line_id, line.picked) for line in await lines_of(self.connection, [row.id])],
+        )
+        await self.write(row, order, AssignmentStatus.NOT_COLLECTED)
+        await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
 
     async def hand_over(self, assignment_id: UUID) -> AssignmentRow:
         """Give the parcel to the carrier: what was picked leaves the stock."""

@@ -2,7 +2,7 @@
 
 from domain.policies.choice import Policies
 from domain.policies.condition import LONGEST_CONDITION, Condition, Facts, LineFacts
-from domain.policies.kept import PolicyRow, Version, active, checked, newest, save, versions
+from domain.policies.kept import PolicyRow, Version, active, checked, collect_within, newest, save, versions
 
 __all__ = [
     "LONGEST_CONDITION",
@@ -14,6 +14,7 @@ __all__ = [
     "Version",
     "active",
     "checked",
+    "collect_within",
     "newest",
     "save",
     "versions",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypedDict
+from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.planning.policy import DEFAULT, PRESETS, Fence, Policy, Rating, check
@@ -120,6 +121,20 @@ async def versions(connection: Connection, keys: Sequence[tuple[str, int]]) -> l
     )
     presets = [preset for preset in _presets() if (preset.name, preset.version) in keys]
     return [*map(_version, rows), *(Version(policy=each, active=each is FALLBACK) for each in presets)]
+
+
+async def collect_within(connection: Connection, order_id: UUID) -> timedelta | None:
+    """Return how long the policy that an order was routed by last lets its shopper wait; None where it says nothing."""
+    seconds: int | None = await connection.fetchval(
+        """
+        SELECT p.collect_seconds
+          FROM routing_decision d
+          JOIN routing_policy p ON p.name = d.policy_name AND p.version = d.policy_version
+         WHERE d.order_id = $1 ORDER BY d.id DESC LIMIT 1
+        """,
+        order_id,
+    )
+    return _span(seconds)
 
 
 def _presets() -> Iterable[Policy]:

@@ -35,6 +35,7 @@ class Assignment(SQLModel, table=True):
     pickup_locked_until: datetime | None = Field(default=None, sa_type=moment())
     version: int
     restocked_at: datetime | None = Field(default=None, sa_type=moment())
+    collect_by: datetime | None = Field(default=None, sa_type=moment())
 
 
 class AssignmentLine(SQLModel, table=True):

@@ -42,8 +42,8 @@ FIELDS = {
     "Customer": {"everybody": "name email phone"},
     "TimelineEntry": {"staff": "at kind message actor"},
     "Assignment": {
-        "staff": "id number status method offeredAt dueAt assignee rejectReason version allowedActions location order "
-        "lines carrierService",
+        "staff": "id number status method offeredAt dueAt collectBy assignee rejectReason version allowedActions "
+        "location order lines carrierService",
     },
     "AssignmentLine": {"staff": "id sku item quantity picked short"},
     "Location": {

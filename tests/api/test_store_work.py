@@ -1,6 +1,7 @@
 """What locations do with their work, and where it goes when they cannot."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -196,6 +197,21 @@ async def test_what_a_shopper_leaves_at_the_counter_is_put_back_and_cancelled(ho
     pen, mug = {"sku": "pen", "fulfilled": 1, "cancelled": 1}, {"sku": "mug", "fulfilled": 0, "cancelled": 1}
     assert found == {"status": "COMPLETED", "lines": [pen, mug]}
     assert (await house.levels("pen"))["SM"] == (9, 0, 9)
+
+
+async def test_what_nobody_collects_in_time_is_cancelled_and_sold_again_once_it_is_back(house: House) -> None:
+    order, work = await ready(house)
+    query = "query ($id: ID!) { node(id: $id) { ... on Assignment { status collectBy allowedActions } } }"
+    found = await house.ask(Role.STORE, query, "SM", id=work["id"])
+    assert found["collectBy"] == (house.now + timedelta(days=7)).isoformat()
+    house.clock[0] += timedelta(days=7)
+    async with asyncio.timeout(10):
+        while (await house.ask(Role.STORE, query, "SM", id=work["id"]))["status"] != "NOT_COLLECTED":
+            await asyncio.sleep(0.05)
+    assert (await house.order(order["id"]))["status"] == "CANCELLED"
+    assert (await house.levels("pen"))["SM"] == (10, 2, 8)
+    assert (await house.do("restockAssignment", work["id"], "SM"))["allowedActions"] == []
+    assert (await house.levels("pen"))["SM"] == (10, 0, 10)
 
 
 async def test_five_wrong_codes_lock_the_parcel_for_a_while_even_for_the_right_one(house: House) -> None:

@@ -72,7 +72,7 @@ class Share:
     offered: dict[str, Any]
     """That of another order which it does alone, OFFERED."""
     dropped: dict[str, Any]
-    """That of a third, CANCELLED once it was picked."""
+    """That of a third, CANCELLED while it waited for its shopper."""
     motion: dict[str, str]
     """Ids of its transfers `leaving` and `doomed`, REQUESTED, and `coming`, IN_TRANSIT, and of its `receipt`."""
     secrets: set[str]
@@ -267,17 +267,19 @@ async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str
 async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, name: str) -> Share:
     house, place = town.house, town.house.ids[code]
     keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "dropped")]
-    pickup = await _place(house, keys[0], [(sku, 2)], name, method="PICKUP", pickupLocationId=place)
-    alone = [pickup, *[await _place(house, key, [(sku, 1)], name) for key in keys[1:]]]
+    at_counter = {"method": "PICKUP", "pickupLocationId": place}
+    pickup = await _place(house, keys[0], [(sku, 2)], name, **at_counter)
+    others = [await _place(house, key, [(sku, 1)], name) for key in keys[1:3]]
+    alone = [pickup, *others, await _place(house, keys[3], [(sku, 1)], name, **at_counter)]
     parcel, offered, refused, dropped = [(await house.work(order["id"]))[0] for order in alone]
     (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
     motion, numbers = await _motion(house, code)
     works = [work, parcel, offered, refused, dropped]
     for step in (
         f'rejectAssignment(id: "{refused["id"]}", reason: OTHER)',
-        *_picked(dropped, 1),
-        *_picked(parcel, 2),
-        f'packAssignment(id: "{parcel["id"]}")',
+        *_packed_up(dropped, 1),
+        f'markReadyForPickup(id: "{dropped["id"]}")',
+        *_packed_up(parcel, 2),
     ):
         answer = await town.post(caller, f"mutation {{ {step} {{ __typename }} }}")
         assert next(iter(answer["data"].values())) == {"__typename": "Assignment"}, answer
@@ -321,10 +323,11 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
     )
 
 
-def _picked(work: dict[str, Any], quantity: int) -> Iterator[str]:
+def _packed_up(work: dict[str, Any], quantity: int) -> Iterator[str]:
     for step in ("acceptAssignment", "startPicking"):
         yield f'{step}(id: "{work["id"]}")'
     yield f'reportPicked(id: "{work["id"]}", lines: [{{lineId: "{work["lines"][0]["id"]}", picked: {quantity}}}])'
+    yield f'packAssignment(id: "{work["id"]}")'
 
 
 OWN_THINGS = ("Assignment", "AssignmentLine", "StockLevel", "StockMovement", "Transfer", "Receipt")
