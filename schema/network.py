@@ -205,6 +205,9 @@ class LocationInput:
     services: strawberry.Maybe[list[LocationService] | None]
     opening_hours: strawberry.Maybe[list[OpeningHoursInput] | None]
     closures: strawberry.Maybe[list[ClosureInput] | None]
+    public_holidays: strawberry.Maybe[str | None] = strawberry.field(
+        description="A country, DE, or a region of it, DE-BE, on whose public holidays it stays closed; null: on none."
+    )
     capacity: strawberry.Maybe[list[WeekdayCapacityInput] | None]
     handling_time: strawberry.Maybe[timedelta | None]
     carrier_service_codes: strawberry.Maybe[list[str] | None]
@@ -222,6 +225,7 @@ class LocationInput:
             services=optional(self.services, UNSET),
             opening_hours=_each(optional(self.opening_hours, UNSET), network.Hours),
             closures=_each(optional(self.closures, UNSET), network.Closure),
+            public_holidays=optional(self.public_holidays, UNSET),
             capacity=_each(optional(self.capacity, UNSET), network.WeekdayLimit),
             handling_time=optional(self.handling_time, UNSET),
             carrier_service_codes=optional(self.carrier_service_codes, UNSET),

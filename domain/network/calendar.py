@@ -1,7 +1,7 @@
 """Times, days and spans as people send them, checked."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from zoneinfo import available_timezones
@@ -24,6 +24,22 @@ def check_time_zone(name: str, *, path: Sequence[str]) -> str:
     if name not in _time_zones():
         raise InvalidInput(message=f"{name!r} is no time zone; IANA names look like Europe/Berlin.", path=path)
     return name
+
+
+@cache
+def _regions() -> Mapping[str, Collection[str]]:
+    from holidays import list_supported_countries  # slow to import, and most networks do without
+
+    return list_supported_countries(include_aliases=False)
+
+
+def check_public_holidays(place: str, *, path: Sequence[str]) -> str:
+    """Return a country, or a region of it, whose public holidays are known; or raise InvalidInput."""
+    country, dash, region = place.partition("-")
+    if country not in _regions() or (dash and region not in _regions()[country]):
+        message = f"No public holidays are known of {place!r}; a country looks like DE, a region of it like DE-BE."
+        raise InvalidInput(message=message, path=path)
+    return place
 
 
 def check_clock(text: str, *, path: Sequence[str]) -> str:

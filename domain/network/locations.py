@@ -16,6 +16,7 @@ from domain.network.calendar import (
     MIDNIGHT,
     check_clock,
     check_closing,
+    check_public_holidays,
     check_span,
     check_time_zone,
     check_weekday,
@@ -82,6 +83,7 @@ class LocationChange:
     services: Sequence[LocationService] | Unset | None = UNSET
     opening_hours: Sequence[Hours] | Unset | None = UNSET
     closures: Sequence[Closure] | Unset | None = UNSET
+    public_holidays: str | Unset | None = UNSET
     capacity: Sequence[WeekdayLimit] | Unset | None = UNSET
     handling_time: timedelta | Unset | None = UNSET
     carrier_service_codes: Sequence[str] | Unset | None = UNSET
@@ -235,6 +237,7 @@ def _defaults(kind: LocationKind) -> Columns:
         "services": _SERVICES[kind],
         "opening_hours": [HoursJson(weekday=day, opens=opens, closes=closes) for day in range(1, days + 1)],
         "closures": [],
+        "public_holidays": None,
         "capacity": [],
         "handling_seconds": int(_HANDLING[kind].total_seconds()),
         "carrier_service_codes": None,
@@ -247,13 +250,9 @@ def _columns_of_change(change: LocationChange) -> Columns:
         value = getattr(change, name)
         if value is UNSET:
             continue
-        if value is None:
+        if value is None and name not in _MAY_BE_NULL:
             raise InvalidInput(message="This cannot be null; leave it out to keep what it is.", path=(field,))
-        columns |= check(value, (field,))
-    if change.carrier_service_codes is None:
-        columns["carrier_service_codes"] = None
-    elif change.carrier_service_codes is not UNSET:
-        columns["carrier_service_codes"] = check_codes(change.carrier_service_codes, path=("carrierServiceCodes",))
+        columns |= {name: None} if value is None else check(value, (field,))
     return columns
 
 
@@ -368,6 +367,15 @@ _CHECKS: Mapping[str, tuple[str, Callable[[Any, Path], Columns]]] = {
     "services": ("services", _services),
     "opening_hours": ("openingHours", _opening_hours),
     "closures": ("closures", _closures),
+    "public_holidays": (
+        "publicHolidays",
+        lambda value, path: {"public_holidays": check_public_holidays(value, path=path)},
+    ),
     "capacity": ("capacity", _capacity),
     "handling_time": ("handlingTime", lambda value, path: {"handling_seconds": check_span(value, path=path)}),
+    "carrier_service_codes": (
+        "carrierServiceCodes",
+        lambda value, path: {"carrier_service_codes": check_codes(value, path=path)},
+    ),
 }
+_MAY_BE_NULL = frozenset({"public_holidays", "carrier_service_codes"})

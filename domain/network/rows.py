@@ -76,6 +76,7 @@ class LocationRow(Row):
     capacity: list[CapacityJson]
     handling_seconds: int
     carrier_service_codes: list[str] | None
+    public_holidays: str | None
     version: int
     updated_at: datetime
 

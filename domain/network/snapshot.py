@@ -127,6 +127,7 @@ def _site(row: LocationRow) -> Site:
         handling=timedelta(seconds=row.handling_seconds),
         tags=frozenset(row.tags),
         service_codes=None if codes is None else frozenset(codes),
+        public_holidays=row.public_holidays,
         capacity=tuple(
             DayCapacity(weekday=day["weekday"], orders=day["orders"], units=day["units"]) for day in row.capacity
         ),

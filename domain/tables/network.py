@@ -15,6 +15,7 @@ class Location(SQLModel, table=True):
     """A place that holds stock. `opening_hours` is `[{weekday, opens, closes}]`, `closures` `[{date, reason}]`.
 
     `capacity` is `[{weekday, orders, units}]`; `carrier_service_codes` is null where every fitting service may be used.
+    `public_holidays` names the country (`DE`) or the region (`DE-BE`) on whose holidays it stays closed.
     """
 
     __tablename__ = "location"
@@ -46,6 +47,7 @@ class Location(SQLModel, table=True):
     carrier_service_codes: list[str] | None = Field(default=None, sa_type=texts())
     version: int
     updated_at: datetime = Field(sa_type=moment())
+    public_holidays: str | None = None
 
 
 class CarrierService(SQLModel, table=True):

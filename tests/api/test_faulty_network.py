@@ -52,6 +52,7 @@ LOCATIONS = {
     "openingHours.0.closes": ("08:00", "09:00", "24:01", *CLOCK),
     "closures > closures.1.date": ([{"date": "2026-12-24"}] * 2,),
     "closures > closures.0.reason": tuple([{"date": "2026-12-24", "reason": value}] for value in OPTIONAL),
+    "publicHolidays": ("", "de", "DEU", "XX", "DE-", "DE-XX", "DE-BE-10", CONTROL, LONG),
     "capacity.0.weekday": (0, 8),
     "capacity.0.orders": (-1, 2**31 - 1),
     "capacity.0.units": (-1, 2**31 - 1),
