@@ -1,7 +1,7 @@
 """The gateway: Postgres, the feed, the wake-ups and the API, wired into one ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,24 +14,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from app import auth, graphiql
+from app import auth, carriers, graphiql
 from app.background import running
+from app.carriers import Carriers
+from app.carriers.routes import Doors
 from app.faults import OUTAGES
 from app.graphql import GraphQLView, Schema, build_schema
 from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.webhooks import Tellers
-from app.workers import work
+from app.workers import run_about, work
 from domain import backorders, closing, collection, decisions, idempotency, lateness, reservations, shortage, webhooks
 from domain.assignments import COLLECTION
 from domain.availability import Stock
+from domain.errands import Errand
 from domain.feed import Feed
 from domain.inventory import waiting
 from domain.network import CLOSING, Networks
 from domain.placement import Batcher, Placement
 from domain.promises import Promises
 from domain.reservations import Terms
+from domain.shipments import Bookings
 from domain.timers import Handler
 from domain.transaction import Database, open_pool
 from domain.viewer import Viewer
@@ -116,7 +120,9 @@ def create_app(
             yield
 
     app = Starlette(
-        routes=_routes(view, metrics), middleware=[Middleware(CountRequests, metrics=metrics)], lifespan=lifespan
+        routes=[*_routes(view, metrics), *Doors(settings, now).routes()],
+        middleware=[Middleware(CountRequests, metrics=metrics)],
+        lifespan=lifespan,
     )
     app.state.stopping = view.stopping
     return app
@@ -169,6 +175,8 @@ async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], 
                 running(_for_ever(stock.keep, "stock"), name="stock"),
                 running(_for_ever(tellers.run, "webhooks"), name="webhooks"),
                 running(work(database, _handlers(networks, settings), now), name="timers"),
+                carriers.opened(settings) as found,
+                running(run_about(database, _errands(networks, found), now), name="errands"),
             ):
                 yield Gateway(
                     database=database,
@@ -199,6 +207,11 @@ def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         lateness.TIMER: lateness.look,
         reservations.TIMER: reservations.expire,
     }
+
+
+def _errands(networks: Networks, found: Carriers) -> Mapping[str, Errand]:
+    """Return who sees to the timers of each kind that is about asking others."""
+    return Bookings(networks=networks, carrier=found.find).errands()
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]], name: str) -> None:

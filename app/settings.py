@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.signatures import signing_key
+
 PREFIX = "CROSSDOCK_"
 
 
@@ -56,6 +58,17 @@ def _broadcast_url(url: str) -> str:
     if urlsplit(url).scheme not in {"memory", "redis", "rediss"}:
         raise ValueError("it has to begin with memory://, redis:// or rediss://")
     return url
+
+
+def _http_url(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ValueError("it has to begin with https:// or http://")
+    return url
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    signing_key(secret.get_secret_value())
+    return secret
 
 
 class Settings(BaseSettings):
@@ -126,6 +139,19 @@ class Settings(BaseSettings):
     webhook_dead_days: int = Field(
         default=30, ge=1, le=3650, description="Days for which is kept what a webhook never took."
     )
+    carrier_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        default=None,
+        description="The HTTP API that parcels are booked with, https://host/path (docs/carriers.md). "
+        "Unset: numbers and labels are made here.",
+    )
+    carrier_token: SecretStr | None = Field(
+        default=None, min_length=1, description="The bearer token for the carriers' HTTP API."
+    )
+    carrier_webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
+        default=None,
+        description="What carriers sign their messages with: whsec_ and 24 to 64 random bytes in base64. "
+        "Unset: no message is taken.",
+    )
 
     @model_validator(mode="after")
     def _reserve_within_bounds(self) -> Self:
@@ -147,7 +173,11 @@ class Settings(BaseSettings):
     def environment(self, dsn: str) -> dict[str, str]:
         """Return the variables by which a child process reads these settings, with the database they led to."""
         values = self.model_dump(exclude_none=True) | {"database_url": dsn, "secret": self.signing_secret()}
-        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+        return {PREFIX + name.upper(): _shown(value) for name, value in values.items()}
+
+
+def _shown(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _kept_secret(path: Path) -> str:

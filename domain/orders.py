@@ -291,6 +291,14 @@ UPDATE order_line l SET backordered = c.waiting FROM counted c WHERE l.id = c.id
 """
 
 
+async def _delivered(connection: Connection, order_id: UUID) -> bool:
+    """Say whether the shopper has every parcel of an order; one that was lost or went back waits for a decision."""
+    delivered: bool | None = await connection.fetchval(
+        "SELECT bool_and(status = 'DELIVERED') FROM shipment WHERE order_id = $1 AND status <> 'CANCELLED'", order_id
+    )
+    return bool(delivered)
+
+
 async def taken(connection: Connection, order_id: UUID) -> OrderRow:
     """Lock an order until the transaction ends, and return it; NotFound where there is none."""
     await connection.execute("SELECT FROM customer_order WHERE id = $1 FOR NO KEY UPDATE", order_id)
@@ -306,6 +314,8 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
     lines = await lines_of(connection, [order.id])
     work = await connection.fetch("SELECT status, location_id FROM assignment WHERE order_id = $1", order.id)
     status = standing(order, lines, [row["status"] for row in work])
+    if status is OrderStatus.FULFILLED and await _delivered(connection, order.id):
+        status = OrderStatus.COMPLETED
     if status == order.status:
         return
     await connection.execute(
@@ -315,7 +325,8 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
         now,
     )
     told = Told(order_id=order.id, channel=order.channel, location_ids=sorted({row["location_id"] for row in work}))
-    through = [OrderStatus.FULFILLED, status] if status is OrderStatus.COMPLETED else [status]
+    at_once = status is OrderStatus.COMPLETED and order.status != OrderStatus.FULFILLED
+    through = [OrderStatus.FULFILLED, status] if at_once else [status]
     cancelled = status is OrderStatus.CANCELLED
     kind = UpdateKind.ORDER_CANCELLED if cancelled else UpdateKind.ORDER_STATUS_CHANGED
     steps = [Step(kind=kind, status=each, message=_SENTENCES[each]) for each in through]

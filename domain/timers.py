@@ -4,7 +4,7 @@ A timer is gone in the transaction that saw to it, or it is tried again: handler
 there is still something to do. Locks have one order: the timer first, then what it is about.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -22,7 +22,9 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
 
 
-class _TimerRow(Row):
+class TimerRow(Row):
+    """A timer that is set."""
+
     kind: str
     key: str
     due_at: datetime
@@ -47,10 +49,10 @@ async def clear_timer(connection: Connection, kind: str, key: str) -> None:
     await connection.execute("DELETE FROM timer WHERE kind = $1 AND key = $2", kind, key)
 
 
-async def next_due(connection: Connection, handlers: Mapping[str, Handler]) -> datetime | None:
+async def next_due(connection: Connection, kinds: Collection[str]) -> datetime | None:
     """Return when the next timer of these kinds falls due, None where none is set."""
     due_at: datetime | None = await connection.fetchval(
-        "SELECT due_at FROM timer WHERE kind = ANY ($1) ORDER BY due_at LIMIT 1", list(handlers)
+        "SELECT due_at FROM timer WHERE kind = ANY ($1) ORDER BY due_at LIMIT 1", list(kinds)
     )
     return due_at
 
@@ -64,23 +66,23 @@ async def run_due(
     of the others.
     """
     async with database.reading() as connection:
-        due: list[_TimerRow] = await connection.fetch(
+        due: list[TimerRow] = await connection.fetch(
             "SELECT * FROM timer WHERE due_at <= $1 AND kind = ANY ($2) ORDER BY due_at LIMIT $3",
             now,
             list(handlers),
             limit,
-            record_class=_TimerRow,
+            record_class=TimerRow,
         )
     for timer in due:
         try:
             await _run(database, handlers[timer.kind], timer, now=now)
         except Exception:
             log.exception("timer_failed", kind=timer.kind, key=timer.key, failures=timer.failures + 1)
-            await _put_off(database, timer, now=now)
+            await put_off(database, timer, now=now)
     return len(due)
 
 
-async def _run(database: Database, handler: Handler, timer: _TimerRow, *, now: datetime) -> None:
+async def _run(database: Database, handler: Handler, timer: TimerRow, *, now: datetime) -> None:
     async with database.transaction() as connection:
         mine = await connection.fetchval(
             """
@@ -96,7 +98,7 @@ async def _run(database: Database, handler: Handler, timer: _TimerRow, *, now: d
             await handler(connection, timer.key, now)
 
 
-async def _put_off(database: Database, timer: _TimerRow, *, now: datetime) -> None:
+async def put_off(database: Database, timer: TimerRow, *, now: datetime) -> None:
     """Put a timer off that failed; one that was moved meanwhile stays where it is."""
     pause = min(FIRST_PAUSE * 2 ** min(timer.failures, 30), LONGEST_PAUSE)
     async with database.transaction() as connection:

@@ -162,6 +162,20 @@ class RejectReason(StrEnum):
     OTHER = "OTHER"
 
 
+class ShipmentStatus(StrEnum):
+    """Where a parcel stands."""
+
+    CREATED = "CREATED"
+    HANDED_OVER = "HANDED_OVER"
+    IN_TRANSIT = "IN_TRANSIT"
+    OUT_FOR_DELIVERY = "OUT_FOR_DELIVERY"
+    DELIVERED = "DELIVERED"
+    DELIVERY_FAILED = "DELIVERY_FAILED"
+    LOST = "LOST"
+    RETURNED_TO_SENDER = "RETURNED_TO_SENDER"
+    CANCELLED = "CANCELLED"
+
+
 class RoutingTrigger(StrEnum):
     """Why an order was routed."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from domain import transfers
+from domain import shipments, transfers
 from domain.errors import InvalidInput
 from domain.paging import LARGEST_SIZE
 from schema.assignments import Assignment, AssignmentLine
@@ -19,6 +19,7 @@ from schema.permission import OFFICE, SHOP
 from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
 from schema.routing import RoutingDecision, RoutingPolicy
+from schema.shipments import Shipment
 from schema.webhooks import Webhook
 
 VERSION_DIGITS = 9
@@ -101,6 +102,11 @@ async def _assignment_line(info: Info, key: str) -> AssignmentLine | None:
     return AssignmentLine.of(row) if row and work and info.context.viewer.works_at(work.location_id) else None
 
 
+async def _shipment(info: Info, key: str) -> Shipment | None:
+    row = await info.context.loaders.shipment.load(UUID(key))
+    return Shipment.of(row) if row and shipments.visible(row, info.context.viewer) else None
+
+
 async def _reservation(info: Info, key: str) -> Reservation | None:
     row = await info.context.loaders.reservation.load(UUID(key))
     return Reservation.of(row) if row and info.context.viewer.role in SHOP else None
@@ -137,6 +143,7 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "OrderLine": _order_line,
     "Assignment": _assignment,
     "AssignmentLine": _assignment_line,
+    "Shipment": _shipment,
     "Reservation": _reservation,
     "RoutingPolicy": _routing_policy,
     "RoutingDecision": _routing_decision,

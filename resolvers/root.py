@@ -15,6 +15,7 @@ from resolvers import (
     replenishment,
     reservations,
     routing,
+    shipments,
     updates,
     webhooks,
 )
@@ -29,6 +30,7 @@ from schema.replenishment import Receipt, ReceiptResult, Transfer, TransferResul
 from schema.reservations import ReleaseReservationResult, Reservation, ReserveCartResult
 from schema.routing import RoutingDecision, RoutingPolicy, RoutingPolicyResult, SimulateRoutingResult
 from schema.scalars import Cursor
+from schema.shipments import Shipment, ShipmentResult
 from schema.typed import Typed
 from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
 from schema.viewer import Viewer
@@ -182,6 +184,12 @@ class Mutation:
         STAFF,
         "After NOT_COLLECTED or CANCELLED: what was picked is back on its shelf, and may be sold.",
     )
+    record_tracking: ShipmentResult = _mutation(
+        shipments.record_tracking,
+        STAFF,
+        "Say what happened to the newest parcel of this number. In any order, any number of times: the events count in "
+        "the order of their time, and a final status stays.",
+    )
     adjust_stock: StockResult = _mutation(
         inventory.adjust_stock, STAFF, "Change what is on hand by so many, more or fewer."
     )
@@ -284,6 +292,7 @@ NODES = [
     OrderLine,
     Assignment,
     AssignmentLine,
+    Shipment,
     Reservation,
     Transfer,
     Receipt,

@@ -19,7 +19,7 @@ from schema.paging import uuid_of
 from schema.scalars import Cursor
 from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
 
-ORDERS = frozenset(kind for kind in UpdateKind if kind.startswith("ORDER_"))
+ORDERS = frozenset(kind for kind in UpdateKind if kind.startswith(("ORDER_", "SHIPMENT_")))
 ASSIGNMENTS = frozenset(kind for kind in UpdateKind if kind.startswith("ASSIGNMENT_"))
 STOCK = frozenset({UpdateKind.STOCK_CHANGED})
 

@@ -21,6 +21,7 @@ from schema.network import CarrierService, Location, location_of
 from schema.orders import Direction, Order
 from schema.paging import Node, global_id, node_of, uuid_of
 from schema.permission import STAFF, edge
+from schema.shipments import Shipment
 
 strawberry.enum(assignments.AssignmentSort, description="What a list of assignments is ordered by.")
 
@@ -99,6 +100,10 @@ class Assignment(Node):
     async def carrier_service(self, info: Info) -> CarrierService | None:
         code = self.row.carrier_service_code
         return CarrierService.of((await info.context.network()).services[code]) if code else None
+
+    @edge(allow=STAFF, hidden=list)
+    async def shipments(self, info: Info) -> list[Shipment]:
+        return [Shipment.of(row) for row in await info.context.loaders.assignment_shipments.load(self.row.id)]
 
 
 node_of.register(AssignmentRow, Assignment.of)

@@ -9,7 +9,18 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import assignments, decisions, inventory, orders, policies, receipts, reservations, transfers, webhooks
+from domain import (
+    assignments,
+    decisions,
+    inventory,
+    orders,
+    policies,
+    receipts,
+    reservations,
+    shipments,
+    transfers,
+    webhooks,
+)
 from domain.availability import Stock
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
@@ -47,6 +58,11 @@ class Loaders:
         self.assignment = self._one(assignments.assignments, lambda row: row.id)
         self.assignments = self._many(assignments.assignments_of, lambda row: row.order_id)
         self.assignment_line = self._one(assignments.lines, lambda row: row.id)
+        self.shipment = self._one(shipments.shipments, lambda row: row.id)
+        self.shipments = self._many(shipments.shipments_of_orders, lambda row: row.order_id)
+        self.assignment_shipments = self._many(shipments.shipments_of_assignments, lambda row: row.assignment_id)
+        self.shipment_lines = self._many(shipments.lines_of, lambda row: row.shipment_id)
+        self.tracking_events = self._many(shipments.events_of, lambda row: row.shipment_id)
         self.reservation = self._one(reservations.reservations, lambda row: row.id)
         self.reservation_lines = self._many(reservations.lines_of, lambda row: row.reservation_id)
         self.decision = self._one(decisions.decisions, lambda row: (row.order_id, row.id))

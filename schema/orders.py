@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
-from domain import order_actions, orders
+from domain import order_actions, orders, shipments
 from domain.cancelling import CancelledLine
 from domain.cart import CartLine
 from domain.money import check_currency, to_minor
@@ -36,6 +36,7 @@ from schema.scalars import Address, AddressInput, Money
 if TYPE_CHECKING:
     from schema.assignments import Assignment
     from schema.routing import RoutingDecision
+    from schema.shipments import Shipment
 
 strawberry.enum(orders.OrderSort, description="What a list of orders is ordered by.")
 
@@ -162,6 +163,11 @@ class Order(Node):
         viewer = info.context.viewer
         rows = await info.context.loaders.assignments.load(self.row.id)
         return [node_of(row) for row in rows if viewer.works_at(row.location_id)]
+
+    @edge(allow=EVERYBODY, description="A STORE viewer sees those of its own locations.")
+    async def shipments(self, info: Info) -> list[Annotated["Shipment", strawberry.lazy("schema.shipments")]]:
+        rows = await info.context.loaders.shipments.load(self.row.id)
+        return [node_of(row) for row in rows if shipments.visible(row, info.context.viewer)]
 
     @edge(allow=EVERYBODY, description="What the viewer may do now.")
     async def allowed_actions(self, info: Info) -> list[OrderAction]:

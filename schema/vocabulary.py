@@ -32,6 +32,11 @@ strawberry.enum(
     "COLLECTED (pickup). OFFERED, ACCEPTED or PICKING -> REJECTED: its lines are routed anew.",
 )
 strawberry.enum(vocabulary.AssignmentAction, description="What a location may do with its share of an order.")
+strawberry.enum(
+    vocabulary.ShipmentStatus,
+    description="CREATED -> HANDED_OVER -> IN_TRANSIT -> OUT_FOR_DELIVERY -> DELIVERED, or DELIVERY_FAILED and tried "
+    "again. LOST may be found; DELIVERED, RETURNED_TO_SENDER and CANCELLED are final.",
+)
 strawberry.enum(vocabulary.RejectReason, description="Why a location does not do its share.")
 strawberry.enum(vocabulary.RoutingTrigger, description="Why an order was routed.")
 strawberry.enum(vocabulary.FenceKind, description="What may keep a location out of a plan.")

@@ -35,6 +35,7 @@ THINGS = {
     "StockLevel",
     "Location",
     "CarrierService",
+    "Shipment",
     "Transfer",
     "Receipt",
     "RoutingPolicy",

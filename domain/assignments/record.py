@@ -9,6 +9,7 @@ from domain.assignments.reading import AssignmentLineRow, AssignmentRow, lines_o
 from domain.inventory import Movement
 from domain.network import Networks
 from domain.orders import OrderRow
+from domain.shipments import Dispatch
 from domain.transaction import Connection
 from domain.viewer import Viewer
 from domain.vocabulary import AssignmentStatus, MovementReason, OrderStatus, RejectReason, UpdateKind
@@ -23,6 +24,11 @@ class Record:
     viewer: Viewer
     now: datetime
 
+    @property
+    def dispatch(self) -> Dispatch:
+        """Return the same for parcels."""
+        return Dispatch(connection=self.connection, networks=self.networks, actor=self.viewer.name, now=self.now)
+
     async def withdraw(self, row: AssignmentRow, order: OrderRow) -> list[Movement]:
         """Call work off; return what that releases, for the caller to move.
 
@@ -30,6 +36,7 @@ class Record:
         """
         lines = await lines_of(self.connection, [row.id])
         row = await self.write(row, order, AssignmentStatus.CANCELLED)
+        await self.dispatch.call_off(row.id, order)
         if not any(line.picked for line in lines):
             await self.shelve(row)
         left = [(line, line.quantity - line.short - line.picked) for line in lines]

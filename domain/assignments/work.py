@@ -104,16 +104,18 @@ class Desk(Record):
         return await self._advance(AssignmentAction.START_PICKING, assignment_id)
 
     async def pack(self, assignment_id: UUID) -> AssignmentRow:
-        """Pack what was picked; every line has to be picked or reported short in full."""
+        """Pack what was picked; every line has to be picked or reported short in full. A delivery becomes parcels."""
         row, order = await self._take(assignment_id)
         if row.status == AssignmentStatus.PACKED:
             return row
         self._may(AssignmentAction.PACK, row)
-        for line in await lines_of(self.connection, [row.id]):
+        lines = await lines_of(self.connection, [row.id])
+        for line in lines:
             if line.picked + line.short < line.quantity:
                 left = line.quantity - line.picked - line.short
                 message = f"{left} x {line.sku} are neither picked nor reported short."
                 raise InvalidInput(message=message, path=("id",))
+        await self.dispatch.create(row, lines)
         return await self._step(AssignmentAction.PACK, row, order)
 
     async def mark_ready(self, assignment_id: UUID) -> AssignmentRow:
@@ -145,6 +147,7 @@ class Desk(Record):
         if row.status == AssignmentStatus.HANDED_OVER:
             return row
         self._may(AssignmentAction.HAND_OVER, row)
+        await self.dispatch.hand_over(row.id, order)
         return await self._leave(AssignmentAction.HAND_OVER, row, order)
 
     async def collect(

@@ -1,4 +1,4 @@
-"""Whether the books agree: stock with its ledger, with what holds it and what is on its way; orders with their work."""
+"""Whether the books agree: stock with its ledger, with what holds it and comes; orders with their work, and parcels."""
 
 from domain.transaction import Connection
 
@@ -90,10 +90,26 @@ UNION ALL
 SELECT format('A line of %s to pick belongs to no line of an order.', l.sku)
   FROM assignment_line l WHERE NOT EXISTS (SELECT FROM order_line o WHERE o.id = l.order_line_id)
 UNION ALL
+SELECT format('Parcel %s belongs to no assignment.', s.number)
+  FROM shipment s WHERE NOT EXISTS (SELECT FROM assignment a WHERE a.id = s.assignment_id)
+UNION ALL
 SELECT format('Order %s is to be collected at no location.', o.number)
   FROM customer_order o
  WHERE o.pickup_location_id IS NOT NULL AND NOT EXISTS (SELECT FROM location p WHERE p.id = o.pickup_location_id)
 ORDER BY 1
+"""
+
+_PARCELS = """
+WITH shipped AS (
+    SELECT s.assignment_id, l.order_line_id, sum(l.quantity) AS quantity
+      FROM shipment s JOIN shipment_line l ON l.shipment_id = s.id
+     GROUP BY s.assignment_id, l.order_line_id
+)
+SELECT format('%s of assignment %s: %s picked, but its parcels hold %s.',
+              l.sku, a.number, l.picked, coalesce(p.quantity, 0))
+  FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
+  LEFT JOIN shipped p ON p.assignment_id = a.id AND p.order_line_id = l.order_line_id
+ WHERE EXISTS (SELECT FROM shipment s WHERE s.assignment_id = a.id) AND l.picked <> coalesce(p.quantity, 0) ORDER BY 1
 """
 
 
@@ -103,4 +119,6 @@ async def check(connection: Connection) -> list[str]:
     It reads everything as of one moment; under load that takes its time but stops nobody.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return [row[0] for statement in (_LEVELS, _ORDERS, _ORPHANS) for row in await connection.fetch(statement)]
+        return [
+            row[0] for statement in (_LEVELS, _ORDERS, _ORPHANS, _PARCELS) for row in await connection.fetch(statement)
+        ]

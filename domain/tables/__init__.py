@@ -12,12 +12,14 @@ from domain.tables import (
     replenishment,
     reservations,
     routing,
+    shipments,
     timers,
     webhooks,
 )
 
 sa.Sequence("feed_id", start=32, increment=32, metadata=SQLModel.metadata)
 sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
+sa.Sequence("shipment_number", metadata=SQLModel.metadata)
 sa.Sequence("timeline_id_seq", metadata=SQLModel.metadata)
 sa.Sequence("transfer_number", start=100001, metadata=SQLModel.metadata)
 
@@ -33,6 +35,7 @@ __all__ = [
     "replenishment",
     "reservations",
     "routing",
+    "shipments",
     "timers",
     "webhooks",
 ]

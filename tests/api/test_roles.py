@@ -67,13 +67,14 @@ ROOTS = {
     "reportPicked": ("its workers", "id: <work>, lines: [{lineId: <line>, picked: 1}]"),
     "packAssignment": ("its workers", "id: <work>"),
     "handOverAssignment": ("its workers", "id: <work>"),
+    "recordTracking": ("its workers", "trackingNumber: <number>, status: OUT_FOR_DELIVERY"),
     "restockAssignment": ("its workers", "id: <dropped>"),
     "markReadyForPickup": ("its workers", "id: <parcel>"),
     "collectAssignment": ("its workers", "id: <parcel>, pickupCode: <code>"),
     "cancelOrderLines": ("shops", "id: <open>, lines: [{lineId: <wanted>, quantity: 1}]"),
     "cancelOrder": ("shops", "id: <open>"),
     "adjustStock": (
-        "its workers", 'sku: "quill", locationId: <place>, delta: 1, reason: ADJUSTED, idempotencyKey: "found"'
+        "its workers", 'sku: "quill", locationId: <place>, delta: 9, reason: ADJUSTED, idempotencyKey: "found"'
     ),
     "countStock": ("its workers", 'sku: "quill", locationId: <place>, onHand: 900'),
     "importStock": ("the office", 'rows: [{sku: "rug", locationCode: "WB", onHand: 1}]'),
@@ -120,7 +121,7 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "place": town.house.ids["SM"], "order": share.ids["Order"][0], "work": share.work["id"],
         "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
         "open": share.ids["Order"][1], "wanted": share.ids["OrderLine"][1], "dropped": share.dropped["id"],
-        "code": share.pickup_code, "start": town.start,
+        "code": share.pickup_code, "number": share.tracking_number, "start": town.start,
         "warehouse": town.house.ids["WB"], **share.motion,
         "token": town.token, "reservation": town.reservation, "webhook": town.webhook,
     }  # fmt: skip
@@ -202,7 +203,7 @@ async def test_a_store_hears_of_no_order_but_its_own_and_of_no_other_stores_work
     assert {update["order"]["id"] for update in orders} == own
     assert foreign["id"] not in own
     await town.post(OWN, asked(town, "adjustStock", ROOTS["adjustStock"][1]))
-    stock = await heard("stockUpdates", "sku location { code } onHand", "701042")
+    stock = await heard("stockUpdates", "sku location { code } onHand", "701049")
     assert {update["location"]["code"] for update in stock} == {"SM"}
 
 

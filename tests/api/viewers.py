@@ -73,6 +73,8 @@ class Share:
     """That of another order which it does alone, OFFERED."""
     dropped: dict[str, Any]
     """That of a third, CANCELLED while it waited for its shopper."""
+    tracking_number: str
+    """Of its parcel of a fourth, HANDED_OVER."""
     motion: dict[str, str]
     """Ids of its transfers `leaving` and `doomed`, REQUESTED, and `coming`, IN_TRANSIT, and of its `receipt`."""
     secrets: set[str]
@@ -266,25 +268,28 @@ async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str
 
 async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, name: str) -> Share:
     house, place = town.house, town.house.ids[code]
-    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "dropped")]
+    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "sent", "dropped")]
     at_counter = {"method": "PICKUP", "pickupLocationId": place}
     pickup = await _place(house, keys[0], [(sku, 2)], name, **at_counter)
-    others = [await _place(house, key, [(sku, 1)], name) for key in keys[1:3]]
-    alone = [pickup, *others, await _place(house, keys[3], [(sku, 1)], name, **at_counter)]
-    parcel, offered, refused, dropped = [(await house.work(order["id"]))[0] for order in alone]
+    others = [await _place(house, key, [(sku, 1)], name) for key in keys[1:4]]
+    alone = [pickup, *others, await _place(house, keys[4], [(sku, 1)], name, **at_counter)]
+    parcel, offered, refused, sent, dropped = [(await house.work(order["id"]))[0] for order in alone]
     (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
     motion, numbers = await _motion(house, code)
-    works = [work, parcel, offered, refused, dropped]
+    works = [work, parcel, offered, refused, sent, dropped]
     for step in (
         f'rejectAssignment(id: "{refused["id"]}", reason: OTHER)',
         *_packed_up(dropped, 1),
         f'markReadyForPickup(id: "{dropped["id"]}")',
         *_packed_up(parcel, 2),
+        *_packed_up(sent, 1),
+        f'handOverAssignment(id: "{sent["id"]}")',
     ):
         answer = await town.post(caller, f"mutation {{ {step} {{ __typename }} }}")
         assert next(iter(answer["data"].values())) == {"__typename": "Assignment"}, answer
     query = "mutation ($id: ID!) { cancelOrder(id: $id) { __typename } }"
     assert await house.ask(Role.ADMIN, query, id=alone[-1]["id"]) == {"__typename": "Order"}
+    shipment = await _sent(town, caller, alone[3]["id"])
     pickup_code = (await house.order(pickup["id"], "pickupCode"))["pickupCode"]
     levels = await house.ask(
         Role.ADMIN, "query ($p: ID) { stockLevels(location: $p) { edges { node { id } } } }", p=place
@@ -296,6 +301,7 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         "AssignmentLine": [each["lines"][0]["id"] for each in works],
         "StockLevel": [edge["node"]["id"] for edge in levels["edges"]],
         "Location": [place],
+        "Shipment": [shipment["id"]],
         "Transfer": [each for name, each in motion.items() if name != "receipt"],
         "Receipt": [motion["receipt"]],
     }
@@ -311,16 +317,34 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         parcel=parcel,
         offered=offered,
         dropped=dropped,
+        tracking_number=shipment["trackingNumber"],
         motion=motion,
         secrets={caller.name, f"PO-{code}", *numbers}
-        | {str(figure * 1000 + n) for n in (41, 51, 52)}
+        | {str(figure * 1000 + n) for n in (40, 51, 52)}
         | {each["number"] for each in works}
         | {each for kind in OWN_THINGS for each in ids[kind]},
-        order_secrets={pickup_code}
+        order_secrets={pickup_code, shipment["id"], shipment["trackingNumber"]}
         | {text for key in keys for text in (f"{name.lower()}@{key}.example", f"0049 30 {key}")}
         | {order["number"] for order in alone}
         | {each for kind in ("Order", "OrderLine") for each in ids[kind]},
     )
+
+
+async def _sent(town: Town, caller: Caller, order: str) -> dict[str, Any]:
+    """Return the shipment of an order once its carrier is booked, and tell of it."""
+    async with asyncio.timeout(10):
+        while True:
+            ((shipment,),) = (await town.house.order(order, "shipments { id trackingNumber }")).values()
+            if shipment["trackingNumber"]:
+                break
+            await asyncio.sleep(0.02)
+    query = """mutation ($number: String!) { recordTracking(
+        trackingNumber: $number, status: IN_TRANSIT, description: "Sorted."
+    ) { __typename } }"""
+    told = await town.post(caller, query, number=shipment["trackingNumber"])
+    assert told["data"]["recordTracking"] == {"__typename": "Shipment"}, told
+    found: dict[str, Any] = shipment
+    return found
 
 
 def _packed_up(work: dict[str, Any], quantity: int) -> Iterator[str]:
