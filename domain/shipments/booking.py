@@ -44,32 +44,39 @@ class Bookings:
             booking = await carrier.book(parcel)
             label = await carrier.label(parcel, booking.tracking_number)
         except Refused as refusal:
-            async with database.transaction() as connection:
-                await self._dispatch(connection, row, now).refused(row.id, str(refusal))
+            await self._say(database, row, now, f"{row.carrier} does not take parcel {{parcel}}: {refusal}")
             return
         async with database.transaction() as connection:
             await self._dispatch(connection, row, now).booked(row.id, booking, label)
             if carrier.polled_every:
                 await set_timer(connection, TRACK, key, now + carrier.polled_every)
 
-    async def cancel(self, database: Database, key: str, now: datetime) -> None:  # noqa: ARG002 - an errand's signature
+    async def cancel(self, database: Database, key: str, now: datetime) -> None:
         """Call off what was booked, or what a process that died may have booked, for a parcel that does not leave."""
         async with database.reading() as connection:
             (row,) = await shipments(connection, [UUID(key)])
-        await self.carrier(row.carrier).cancel(row.id, row.tracking_number)
+        try:
+            await self.carrier(row.carrier).cancel(row.id, row.tracking_number)
+        except Refused as refusal:
+            await self._say(database, row, now, f"{row.carrier} does not call off parcel {{parcel}}: {refusal}")
 
     async def track(self, database: Database, key: str, now: datetime) -> None:
         """Ask after a parcel, and again later until there is nothing more to be heard."""
         async with database.reading() as connection:
             (row,) = await shipments(connection, [UUID(key)])
         carrier = self.carrier(row.carrier)
-        if row.status in FINAL or row.tracking_number is None or carrier.polled_every is None:
+        ended = row.status in FINAL or now >= row.expected_latest + ASKED_UNTIL
+        if ended or row.tracking_number is None or carrier.polled_every is None:
             return
         reports = await carrier.track(row.tracking_number)
         async with database.transaction() as connection:
             row = await self._dispatch(connection, row, now).take(row, reports)
-            if row.status not in FINAL and now < row.expected_latest + ASKED_UNTIL:
+            if row.status not in FINAL:
                 await set_timer(connection, TRACK, key, now + carrier.polled_every)
+
+    async def _say(self, database: Database, row: ShipmentRow, now: datetime, sentence: str) -> None:
+        async with database.transaction() as connection:
+            await self._dispatch(connection, row, now).say(row.id, sentence)
 
     def _dispatch(self, connection: Connection, row: ShipmentRow, now: datetime) -> Dispatch:
         return Dispatch(connection=connection, networks=self.networks, actor=row.carrier, now=now)

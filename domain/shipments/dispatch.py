@@ -90,11 +90,14 @@ class Dispatch:
                 await clear_timer(self.connection, TRACK, str(row.id))
                 await set_timer(self.connection, CANCEL, str(row.id), self.now)
 
-    async def booked(self, shipment_id: UUID, booking: Booking, label: Label) -> ShipmentRow:
+    async def booked(self, shipment_id: UUID, booking: Booking, label: Label) -> None:
         """Note what a carrier answered; a parcel that was called off meanwhile is called off with the carrier, too."""
         (row,) = await shipments(self.connection, [shipment_id])
         order = await orders.taken(self.connection, row.order_id)
         row = await self._number(shipment_id, booking)
+        if row.status == ShipmentStatus.CANCELLED:
+            await set_timer(self.connection, CANCEL, str(shipment_id), self.now)
+            return
         await self.connection.execute(
             """
             INSERT INTO shipment_label (shipment_id, media_type, content) VALUES ($1, $2, $3)
@@ -104,15 +107,15 @@ class Dispatch:
             label.media_type,
             label.content,
         )
-        if row.status == ShipmentStatus.CANCELLED:
-            await set_timer(self.connection, CANCEL, str(shipment_id), self.now)
-        else:
-            await self.tell(row, order, f"{row.carrier} carries parcel {_name(row)}.")
-        return row
+        await self.tell(row, order, f"{row.carrier} carries parcel {name(row)}.")
 
     async def _number(self, shipment_id: UUID, booking: Booking) -> ShipmentRow:
         row: ShipmentRow = await self.connection.fetchrow(
-            "UPDATE shipment SET tracking_number = $2, tracking_url = $3, label_key = $4 WHERE id = $1 RETURNING *",
+            """
+            UPDATE shipment SET tracking_number = $2, tracking_url = $3,
+                   label_key = CASE WHEN status <> 'CANCELLED' THEN $4 END
+             WHERE id = $1 RETURNING *
+            """,
             shipment_id,
             booking.tracking_number,
             booking.tracking_url,
@@ -121,11 +124,11 @@ class Dispatch:
         )
         return row
 
-    async def refused(self, shipment_id: UUID, reason: str) -> None:
-        """Tell the order's timeline that a carrier does not take a parcel."""
+    async def say(self, shipment_id: UUID, sentence: str) -> None:
+        """Tell the order's timeline something of a parcel; {parcel} is its number."""
         (row,) = await shipments(self.connection, [shipment_id])
         order = await orders.taken(self.connection, row.order_id)
-        await self.tell(row, order, f"{row.carrier} does not take parcel {_name(row)}: {reason}")
+        await self.tell(row, order, sentence.replace("{parcel}", name(row)))
 
     async def report(
         self,
@@ -188,9 +191,18 @@ class Dispatch:
     async def _write(self, row: ShipmentRow, order: OrderRow, status: ShipmentStatus) -> ShipmentRow:
         """Write a status, and tell it to the feed and, where it has a sentence, to the order's timeline."""
         changed: ShipmentRow = await self.connection.fetchrow(
-            "UPDATE shipment SET status = $2 WHERE id = $1 RETURNING *", row.id, status, record_class=ShipmentRow
+            """
+            UPDATE shipment SET status = $2, label_key = CASE WHEN NOT $3 THEN label_key END
+             WHERE id = $1 RETURNING *
+            """,
+            row.id,
+            status,
+            status in FINAL,
+            record_class=ShipmentRow,
         )
-        sentence = SENTENCES.get(status, "").format(parcel=_name(row), carrier=row.carrier)
+        if status in FINAL:  # nobody prints it again, and it says where somebody lives
+            await self.connection.execute("DELETE FROM shipment_label WHERE shipment_id = $1", row.id)
+        sentence = SENTENCES.get(status, "").format(parcel=name(row), carrier=row.carrier)
         await self.tell(changed, order, sentence)
         return changed
 
@@ -204,5 +216,6 @@ class Dispatch:
         await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
 
 
-def _name(row: ShipmentRow) -> str:
+def name(row: ShipmentRow) -> str:
+    """Return what people call a parcel."""
     return row.tracking_number or f"no. {row.number}"

@@ -1,6 +1,7 @@
 """Carriers behind HTTP: they fail, hang and repeat, and a parcel is booked once all the same."""
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from app import carriers, workers
 from app.carriers.aggregator import TRIES
 from app.carriers.aggregator import Aggregator as Client
-from app.settings import Settings
+from app.settings import InvalidSettingError, Settings, load
 from domain import inventory
 from domain.carriers import BuiltIn, Parcel, Refused, Unreachable
 from domain.places import Address
@@ -235,6 +236,17 @@ async def test_work_called_off_while_its_carrier_thinks_is_called_off_there_too(
     assert [each["status"] for each in await shipments(house, order["id"])] == ["CANCELLED"]
 
 
+async def test_a_parcel_that_the_carrier_does_not_call_off_any_more_is_told(house: House, server: Aggregator) -> None:
+    server.answers("DELETE", JSONResponse({"message": "It is in the van."}, status_code=422))
+    order = await placed(house, ("pen", 3))
+    await pack(house, (await house.work(order["id"]))[0])
+    await booked(house, order["id"])
+    await cancel(house, order)
+    async with asyncio.timeout(10):
+        while "CityCourier does not call off parcel AG1: It is in the van." not in await said(house, order):
+            await asyncio.sleep(0.02)
+
+
 async def test_a_parcel_that_the_carrier_refuses_is_told_and_not_tried_again(house: House, server: Aggregator) -> None:
     server.answers("POST", JSONResponse({"message": "No such street."}, status_code=400))
     order = await placed(house, ("pen", 3))
@@ -283,3 +295,30 @@ async def test_a_carrier_of_ones_own_comes_as_an_entry_point(tmp_path: Path, mon
     async with carriers.opened(settings) as found:
         assert (await found.find("PigeonPost").book(PARCEL)).tracking_number == "COO"
         assert isinstance(found.find("ParcelPost"), BuiltIn)
+
+
+def test_what_carriers_share_with_us_reaches_every_process_that_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = "postgresql://localhost/crossdock"
+    given = {"carrier_url": "https://a.example/v1", "carrier_token": "open sesame"}
+    secret = "whsec_" + base64.b64encode(b"24 to 64 bytes, at random").decode()
+    settings = Settings(database_url=dsn, secret=SECRET, carrier_webhook_secret=secret, **given)  # type: ignore[call-arg, arg-type]
+    for name, value in settings.environment(dsn).items():
+        monkeypatch.setenv(name, value)
+    assert load() == settings
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("CROSSDOCK_CARRIER_URL", "ftp://a.example"),
+        ("CROSSDOCK_CARRIER_WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+        ("CROSSDOCK_CARRIER_WEBHOOK_SECRET", "guess me"),
+    ],
+)
+def test_a_setting_of_carriers_that_cannot_be_used_is_named_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(InvalidSettingError, match=setting) as told:
+        load()
+    assert value not in str(told.value)

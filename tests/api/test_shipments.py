@@ -114,6 +114,8 @@ async def test_a_parcel_goes_from_the_shelf_to_the_shopper_and_the_order_is_comp
         house.clock[0] += timedelta(minutes=minutes)
         assert (await record(house, number, status))["status"] == status
     assert (await house.order(order["id"]))["status"] == "COMPLETED"
+    assert [each["labelUrl"] for each in await shipments(house, order["id"])] == [None]
+    assert (await house.http.get(shipment["labelUrl"])).status_code == 404
     assert (await said(house, order))[-4:] == [
         f"Parcel {number} is on its way with CityCourier.",
         f"CityCourier brings parcel {number} today.",
