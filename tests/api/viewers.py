@@ -382,7 +382,7 @@ async def _motion(house: House, code: str) -> tuple[dict[str, str], set[str]]:
     return {**ids, "receipt": receipt["node"]["id"]}, {transfer["number"] for transfer in made.values()}
 
 
-def selections(kind: str, steps: int = 3) -> list[str]:
+def selections(kind: str, steps: int = 2) -> list[str]:
     """Return what can be selected of a type, `steps` nodes far along every edge, in parts that one query can hold."""
     return [text for text, _ in _packed(kind, steps, ())]
 
