@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from app import embedded
 from app.database import migrate
@@ -18,6 +20,16 @@ TEMPLATE = "template_crossdock"
 FURNISHED = "furnished_crossdock"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ENOUGH_BYTES = 2 * 1024**3
+
+# As structlog does by itself, but for its tracebacks: one with everybody's locals takes seconds.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(),
+        ConsoleRenderer(colors=False, exception_formatter=plain_traceback),
+    ]
+)
 
 Administer = Callable[[str], None]
 
