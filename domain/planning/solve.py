@@ -44,11 +44,10 @@ def tabulate(rates: Rates, *, dense_below: int = DENSE_BELOW, prune_above: int =
     if not legs:
         costs = np.full(1 << lines, IMPOSSIBLE, dtype=np.int64)
         return Table(lines=lines, costs=costs, owners=np.zeros_like(costs), scaled=costs * SCALE)
-    members = _members(lines)
-    grams, charges = _sums(rates.grams, members), _sums(rates.per_line, members)
+    grams = _sums(rates.grams, lines)
     tariffs = np.stack([tariff.charge(grams) for tariff in rates.tariffs])
-    if charges.size < dense_below:
-        packed = _by_group(rates, charges + tariffs[rates.tariff])
+    if rates.tariff.size << lines < dense_below:
+        packed = _by_group(rates, _sums(rates.per_line, lines) + tariffs[rates.tariff])
     else:
         kept = np.arange(legs) if legs << lines <= prune_above else _undominated(rates, tariffs)
         packed = _by_leg(rates, kept, tariffs)
@@ -73,11 +72,14 @@ def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
 
 def exactly(table: Table, most_parcels: int) -> list[Cover]:
     """Return the cheapest cover with just 1, 2, 3 ... parcels, up to that number and to that of the lines."""
-    rests = [np.full(1 << (table.lines - 1), NONE)]
-    rests[0][0] = 0
-    covers = []
+    nothing = np.full(1 << (table.lines - 1), NONE)
+    nothing[0] = 0
+    # What one parcel takes of it is its own best cover; only more parcels have to be shared out.
+    rests, covers = [nothing], []
     for count in range(1, min(most_parcels, table.lines) + 1):
-        if count > 1:
+        if count == 2:
+            rests.append(np.concatenate([[NONE], table.scaled[1 : nothing.size]]))
+        elif count > 2:
             rests.append(_rests(table, rests[-1]))
         covers.append(_trace(table, rests))
     return covers
@@ -187,9 +189,9 @@ def _members(lines: int) -> NDArray[np.float64]:
     return (np.arange(1 << lines) >> np.arange(lines)[:, np.newaxis] & 1).astype(np.float64)
 
 
-def _sums(amounts: NDArray[np.int64], members: NDArray[np.float64]) -> NDArray[np.int64]:
+def _sums(amounts: NDArray[np.int64], lines: int) -> NDArray[np.int64]:
     """Return amounts by line (..., lines) summed by set: whole numbers, exact in floats, which are quicker."""
-    return (amounts.astype(np.float64) @ members).astype(np.int64)
+    return (amounts.astype(np.float64) @ _members(lines)).astype(np.int64)
 
 
 @lru_cache(maxsize=MOST_EXACT)
