@@ -113,6 +113,7 @@ def next_work_day(site: Site, day: date) -> date | None:
     return next((later for later in _days(day + DAY) if openings_on(site, later)), None)
 
 
+@lru_cache(maxsize=65_536)
 def latest_order(site: Site, deadline: datetime) -> datetime | None:
     """Return the last moment to order and be ready by `deadline`, walking the handling time backwards."""
     at, left = deadline.astimezone(UTC), site.handling
@@ -129,6 +130,7 @@ def latest_order(site: Site, deadline: datetime) -> datetime | None:
     return None
 
 
+@lru_cache(maxsize=16_384)
 def collect(site: Site, service: Service, ready: datetime) -> Collection | None:
     """Return when the carrier takes over what is ready at `ready`; None where it does not come within the horizon.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -240,13 +240,16 @@ def _late(ground: Ground, level: ServiceLevel | None, site: int, promise: Promis
         return FenceKind.OPENING_HOURS
     if level is ServiceLevel.INSTANT and not stays_open(place, now, promise.due_at):
         return FenceKind.CARRIER_CUTOFF
-    today = now.astimezone(place.time_zone).date()
-    if level is ServiceLevel.SAME_DAY and promise.day != today:
+    if level is ServiceLevel.SAME_DAY and promise.day != _day(now, place):
         return FenceKind.CARRIER_CUTOFF if opens_again(place, now) else FenceKind.OPENING_HOURS
-    if level and problem.policy.collected_today and promise.due_at.astimezone(place.time_zone).date() != today:
+    if level and problem.policy.collected_today and _day(promise.due_at, place) != _day(now, place):
         return FenceKind.CARRIER_CUTOFF
     limit = problem.promised_latest
     return None if limit is None or promise.latest <= limit else FenceKind.PROMISE
+
+
+def _day(moment: datetime, place: Site) -> date:
+    return moment.astimezone(place.time_zone).date()
 
 
 def _told(ground: Ground, kind: FenceKind) -> Callable[[int], Told]:
