@@ -13,7 +13,7 @@ from domain.planning.costs import Legs
 from domain.planning.ground import Ground
 from domain.planning.groups import group
 from domain.planning.plan import Decision
-from domain.planning.rates import IMPOSSIBLE, Cover
+from domain.planning.rates import Cover
 from domain.planning.solve import exactly
 from domain.vocabulary import FenceKind, RatingKind
 
@@ -22,6 +22,8 @@ MOST_CANDIDATES = 20
 MOST_STOPPED = 5
 """So many of the candidates may be locations that were stopped."""
 MOST_ALTERNATIVES = 3
+FEW_LEGS = 300
+"""Below this, to price all legs is quicker than to choose those that need a price."""
 
 SENTENCES: Mapping[FenceKind, str] = {
     FenceKind.STOCK: "It has nothing of what is wanted.",
@@ -96,11 +98,12 @@ def explain(decision: Decision) -> Explanation:
     """Return how a decision came about: the best candidates, some that were stopped, and how many by which fence."""
     ground, legs, cover = decision.ground, decision.legs, decision.cover
     rated = _open(ground, legs, cover) if legs and cover else []
-    stops = _stopped_at(ground)
-    stopped = [_stopped(ground, site, int(stops[site])) for site in _nearest(ground, stops)]
+    sites, stops = _stopped_at(ground)
+    nearest = _nearest(ground, sites, stops)
+    stopped = [_stopped(ground, *stop) for stop in zip(sites[nearest].tolist(), stops[nearest].tolist(), strict=True)]
     chosen = sum(candidate.chosen for candidate in rated)
     candidates = rated[: max(MOST_CANDIDATES - len(stopped), chosen)] + stopped
-    counts = np.bincount(stops[stops >= 0], minlength=len(ground.screens)).tolist()
+    counts = np.bincount(stops, minlength=len(ground.screens)).tolist()
     by_fence: Counter[FenceKind] = Counter()
     for screen, count in zip(ground.screens, counts, strict=True):
         by_fence[screen.kind] += count
@@ -205,39 +208,49 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
 
     The rank is by how many lots a site's best leg can take, and then by what it charges for them.
     """
-    able, totals = legs.rates.fullest(np.arange(legs.lots.line.size))
-    # A lot more counts for more than any total.
-    best = np.argsort(totals - able.sum(axis=1) * IMPOSSIBLE, kind="stable")
-    sites = legs.sites[best]
-    firsts, _ = group(sites, ground.open.shape[1])
-    ranked = best[np.sort(firsts)]
+    takes = legs.rates.fits(np.arange(legs.lots.line.size))
+    counts = takes.sum(axis=1)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
     takers[[legs.sites[take.leg] for take in cover.takes]] = True
-    chosen = takers[legs.sites[ranked]]
-    places = np.argsort(~chosen, kind="stable")[: max(MOST_CANDIDATES, int(chosen.sum()))]
-    told = ranked[places]
-    charged = legs.charges(told, able[told])
+    rivals = _rivals(legs.sites, counts, takers[legs.sites])
+    sites, counts = legs.sites[rivals], counts[rivals]
+    charged = legs.charges(rivals, takes[rivals])
     if legs.free:
         charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - legs.free
-    columns = [(kind, amounts.tolist()) for kind, amounts in charged.items()]
-    of_places = zip(
-        legs.sites[told].tolist(),
-        chosen[places].tolist(),
-        (totals[told] - legs.free).tolist(),
-        places.tolist(),
-        able[told].sum(axis=1).tolist(),
-        strict=True,
-    )
+    totals = np.sum(list(charged.values()), axis=0)
+    best = np.lexsort((totals, -counts))
+    firsts, _ = group(sites[best], takers.size)
+    ranked = best[np.sort(firsts)]
+    chosen = takers[sites[ranked]]
+    places = np.argsort(~chosen, kind="stable")[: max(MOST_CANDIDATES, int(chosen.sum()))]
+    told = ranked[places]
+    columns = [(kind, amounts[told].tolist()) for kind, amounts in charged.items()]
     candidates = []
-    for row, (site, taker, total, place, count) in enumerate(of_places):
+    for row, (leg, place) in enumerate(zip(told.tolist(), places.tolist(), strict=True)):
+        site, taker = int(sites[leg]), bool(chosen[place])
         code = ground.problem.network.sites[site].code
-        if stop := _too_little(ground, legs, site, count):
+        if stop := _too_little(ground, legs, site, int(counts[leg])):
             candidates.append(Candidate(location_code=code, chosen=taker, stopped=stop, ratings={}))
             continue
         ratings = {kind: amounts[row] for kind, amounts in columns if amounts[row]}
+        total = int(totals[leg])
         rated = Candidate(location_code=code, chosen=taker, ratings=ratings, total=total, rank=place + 1)
         candidates.append(rated)
     return candidates
+
+
+def _rivals(sites: NDArray[np.int64], counts: NDArray[np.int64], takers: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the legs that need a price to rank those that are told: who takes fewer lots comes after them all.
+
+    `sites` are where the legs are, ascending, `counts` how many lots each takes, `takers` which sites are chosen.
+    """
+    if sites.size < FEW_LEGS:
+        return np.arange(sites.size)
+    first = np.flatnonzero(np.diff(sites, prepend=-1))
+    most = np.maximum.reduceat(counts, first)
+    last = min(MOST_CANDIDATES, most.size)
+    least = np.partition(most, -last)[-last]
+    return np.flatnonzero(counts >= most[takers[first]].min(initial=least))
 
 
 def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | None:
@@ -250,29 +263,29 @@ def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | Non
     return None
 
 
-def _stopped_at(ground: Ground) -> NDArray[np.int64]:
-    """Return which screen leaves nothing of each site (sites,), -1 where none does."""
-    stops = np.full(ground.open.shape[1], -1, dtype=np.int64)
-    legs = np.ones(ground.open.shape, dtype=np.bool_)
+def _stopped_at(ground: Ground) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the sites of which nothing is left (stopped,), and which screen leaves nothing of each."""
+    sites = np.flatnonzero(~np.logical_or.reduce(ground.open, axis=0))
+    stops = np.empty_like(sites)
+    legs = np.ones((len(ground.open), sites.size), dtype=np.bool_)
     goods = np.ones((1, 1, 1), dtype=np.bool_)
-    alive: NDArray[np.bool_] = np.ones(stops.size, dtype=np.bool_)
+    alive = np.ones(sites.size, dtype=np.bool_)
     for place, screen in enumerate(ground.screens):
-        if screen.passes.shape[2] == 1:
-            legs &= screen.passes[..., 0]
+        passes = screen.passes.take(sites, axis=1)
+        if passes.shape[2] == 1:
+            legs &= passes[..., 0]
         else:
-            goods = goods & screen.passes
-        passes: NDArray[np.bool_] = np.logical_or.reduce(legs & np.logical_or.reduce(goods, axis=2), axis=0)
-        stops[alive & ~passes] = place
-        alive = passes
-    return stops
+            goods = goods & passes
+        left: NDArray[np.bool_] = np.logical_or.reduce(legs & np.logical_or.reduce(goods, axis=2), axis=0)
+        stops[alive & ~left] = place
+        alive = left
+    return sites, stops
 
 
-def _nearest(ground: Ground, stops: NDArray[np.int64]) -> list[int]:
-    """Return stopped sites that came closest to being asked: by the fence, and then by distance."""
-    sites = np.flatnonzero(stops >= 0)
+def _nearest(ground: Ground, sites: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which of the stopped sites came closest to being asked: by the fence, and then by distance."""
     km = np.zeros(sites.size) if ground.km is None else ground.km[sites]
-    nearest: list[int] = sites[np.lexsort((sites, km, -stops[sites]))][:MOST_STOPPED].tolist()
-    return nearest
+    return np.lexsort((km, -stops))[:MOST_STOPPED]
 
 
 def _stopped(ground: Ground, site: int, place: int) -> Candidate:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 # More than any cost, and small enough that it fits into 64 bits together with the number of a leg.
 IMPOSSIBLE = 1 << 44
+# More than any weight on a tariff, in grams.
+SPAN = 1 << 41
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +57,30 @@ class Rates:
         carriage = self.tariffs[self.tariff[group]].charge(self.grams[lines].sum())
         return int(self.fixed[leg] + self.per_line[group, lines].sum() + carriage)
 
+    def fits(self, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these lines, first come, each leg could take in one parcel (legs, lines)."""
+        able, weights = self.able[:, lines], self.grams[lines]
+        heaviest = np.array([each.weights[-1] for each in self.tariffs], dtype=np.int64)
+        if weights.sum() > heaviest.min():
+            most = heaviest[self.tariff].take(self.group)
+            able = able & (np.cumsum(able * weights, axis=1) <= most[:, np.newaxis])
+        return able
+
     def fullest(self, lines: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Return which of these lines, first come, each leg could take in one parcel (legs, lines), and its cost."""
-        tariff = self.tariff[self.group]
-        heaviest = np.array([each.weights[-1] for each in self.tariffs], dtype=np.int64)[tariff]
-        able, weights = self.able[:, lines], self.grams[lines]
-        if weights.sum() > heaviest.min():
-            able = able & (np.cumsum(able * weights, axis=1) <= heaviest[:, np.newaxis])
+        able = self.fits(lines)
         costs = self.fixed + (able * self.per_line[:, lines].T[:, self.group].T).sum(axis=1)
-        return able, costs + self.carriage(tariff, (able * weights).sum(axis=1))
+        return able, costs + self.carriage(self.tariff[self.group], (able * self.grams[lines]).sum(axis=1))
 
     def carriage(self, tariff: NDArray[np.int64], grams: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what parcels of these weights cost by these tariffs, both of one shape."""
-        amounts = np.empty_like(grams)
-        for number, each in enumerate(self.tariffs):
-            of_tariff = tariff == number
-            amounts[of_tariff] = each.charge(grams[of_tariff])
-        return amounts
+        # The steps of all tariffs in one ascending row, in which each tariff has a SPAN of its own.
+        steps = np.concatenate([each.weights + number * SPAN for number, each in enumerate(self.tariffs)])
+        amounts = np.concatenate([each.amounts for each in self.tariffs])
+        charged: NDArray[np.int64] = amounts[
+            np.searchsorted(steps, np.minimum(grams, SPAN - 1) + tariff * SPAN) + tariff
+        ]
+        return charged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,7 +195,7 @@ def _assigned(rates: Rates, charges: NDArray[np.float64], legs: list[int]) -> li
     for leg in legs:
         left = np.flatnonzero(of_line == leg)
         while left.size:
-            fits = rates.fullest(left)[0][leg]
+            fits = rates.fits(left)[leg]
             lines = left[fits].tolist()
             takes.append(Take(leg=leg, lines=tuple(lines), cost=rates.cost(leg, lines)))
             left = left[~fits]

@@ -72,17 +72,14 @@ def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
 
 def exactly(table: Table, most_parcels: int) -> list[Cover]:
     """Return the cheapest cover with just 1, 2, 3 ... parcels, up to that number and to that of the lines."""
+    most = min(most_parcels, table.lines)
     nothing = np.full(1 << (table.lines - 1), NONE)
     nothing[0] = 0
     # What one parcel takes of it is its own best cover; only more parcels have to be shared out.
-    rests, covers = [nothing], []
-    for count in range(1, min(most_parcels, table.lines) + 1):
-        if count == 2:
-            rests.append(np.concatenate([[NONE], table.scaled[1 : nothing.size]]))
-        elif count > 2:
-            rests.append(_rests(table, rests[-1]))
-        covers.append(_trace(table, rests))
-    return covers
+    rests = [nothing, np.concatenate([[NONE], table.scaled[1 : nothing.size]])]
+    while len(rests) < most:
+        rests.append(_rests(table, rests[-1]))
+    return [_trace(table, rests[:count]) for count in range(1, most + 1)]
 
 
 def _by_group(rates: Rates, charges: NDArray[np.int64]) -> NDArray[np.int64]:
