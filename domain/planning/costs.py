@@ -170,7 +170,7 @@ def _tariff(ground: Ground, lane: int, shipping: float) -> Tariff:
 
 
 def _distance(at: _Places, _: Rating) -> Floats:
-    return np.zeros(at.sites.size) if at.ground.km is None else at.ground.km[at.sites]
+    return np.zeros(at.sites.size) if at.ground.given.km is None else at.ground.given.km[at.sites]
 
 
 def _lateness(at: _Places, _: Rating) -> Floats:
@@ -183,15 +183,15 @@ def _lateness(at: _Places, _: Rating) -> Floats:
 
 def _co2(at: _Places, _: Rating) -> Floats:
     """Return the kg of CO2 of the way from each leg."""
-    if at.ground.offer is None or at.ground.km is None:
+    if at.ground.offer is None or at.ground.given.km is None:
         return np.zeros(at.sites.size)
     per_km = np.array([service.co2_grams_per_km for service in at.ground.offer.services])
-    return per_km[at.rows] * at.ground.km[at.sites] / 1000
+    return per_km[at.rows] * at.ground.given.km[at.sites] / 1000
 
 
 def _load(at: _Places, _: Rating) -> Floats:
     """Return the square of the share that is used of the day on which each leg would begin."""
-    problem, starts = at.ground.problem, at.ground.timetable.starts
+    problem, starts = at.ground.problem, at.ground.given.timetable.starts
     shares = np.zeros(len(problem.network.sites))
     if starts is not None:
         limited = problem.network.limited[starts[problem.network.limited] != NEVER]
@@ -217,7 +217,7 @@ def _preference(at: _Places, rating: Rating) -> Floats:
 
 def _stock_balance(at: _Places, _: Rating) -> Floats:
     """Return which share of what each leg's site has of an item each lot would take (legs, lots)."""
-    there = at.ground.stock[at.sites][:, at.lots.line]
+    there = at.ground.given.stock[at.sites][:, at.lots.line]
     return at.lots.quantity / np.maximum(there, at.lots.quantity)
 
 

@@ -257,7 +257,7 @@ def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | Non
     """Return what stops an open leg that could take so many of the lots, if that is too few."""
     wanted = legs.lots.line.size
     if not count:
-        return _stop(FenceKind.STOCK, f"{ground.stock[site].sum()} units", f"{legs.lots.quantity.min()} units")
+        return _stop(FenceKind.STOCK, f"{ground.given.stock[site].sum()} units", f"{legs.lots.quantity.min()} units")
     if ground.problem.policy.most_parcels == 1 and count < wanted:
         return _stop(FenceKind.MAX_PARCELS, f"{count} of {wanted} lines", "all in 1 parcel")
     return None
@@ -284,7 +284,7 @@ def _stopped_at(ground: Ground) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _nearest(ground: Ground, sites: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return which of the stopped sites came closest to being asked: by the fence, and then by distance."""
-    km = np.zeros(sites.size) if ground.km is None else ground.km[sites]
+    km = np.zeros(sites.size) if ground.given.km is None else ground.given.km[sites]
     return np.lexsort((km, -stops))[:MOST_STOPPED]
 
 

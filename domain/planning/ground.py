@@ -13,8 +13,43 @@ from domain.planning.fences import Mask, Screen, Told, by_policy, status
 from domain.planning.groups import group
 from domain.planning.network import Offer, offer
 from domain.planning.problem import UNLIMITED, Problem, Site
-from domain.planning.timetable import Timetable, limits, used
+from domain.planning.timetable import Timetable, limits, timetable, used
 from domain.vocabulary import FenceKind, ServiceLevel, UnavailabilityCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What is the same for every wish of a problem.
+
+    `km` is the distance to each site (sites,), None where the destination is unknown. `places` are the screens of the
+    policy. `stock` is what may be taken of each line, `usable` what of it is there and may be used for this order
+    (sites, lines); what has lines lies in memory line by line, which is quicker.
+    """
+
+    problem: Problem
+    timetable: Timetable
+    km: NDArray[np.float64] | None
+    places: tuple[Screen, ...]
+    stock: NDArray[np.int64]
+    usable: Mask
+
+    @property
+    def wanted(self) -> NDArray[np.int64]:
+        """The quantities wanted (lines,)."""
+        return np.array([line.quantity for line in self.problem.lines], dtype=np.int64)
+
+
+def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
+    """Return what all wishes of a problem have in common; `km` is the distance to each site, if it is known."""
+    kept = [fence.limit for fence in problem.policy.fences if fence.kind is FenceKind.STOCK and fence.limit]
+    stock = np.asfortranarray(np.maximum(problem.available - int(max(kept, default=0)), 0))
+    places = tuple(by_policy(problem, km))
+    usable = stock > 0
+    for screen in places:
+        usable &= screen.passes[0]
+    if problem.blocked is not None:
+        usable &= ~problem.blocked
+    return Given(problem=problem, timetable=timetable(problem), km=km, places=places, stock=stock, usable=usable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,62 +57,68 @@ class Ground:
     """Where a wish may be served from: every mask, and how much of each line each leg could take.
 
     `offer` has the carrier services that are the first axis of all masks; pickup has none, and one row. `lane_of`
-    (services, sites) tells which lane leads to the destination; `km` is the distance to each site (sites,), None where
-    the destination is unknown. `screens` stand in the order in which they are told. `units` is what the weight limit
-    lets one parcel carry of a line (services, sites, lines), `stock` what may be taken of it (sites, lines).
+    (services, sites) tells which lane leads to the destination. `screens` stand in the order in which they are told.
+    `units` is what the weight limit lets one parcel carry of a line (lanes, lines), the last row for no lane.
 
-    `open` are the legs (services, sites) that can take at least one unit of something, and `room` how much of each line
-    they can take (services, sites, lines); what has lines lies in memory line by line, which is quicker. An open leg's
-    promise is `promises[promise_of[service, site]]`.
+    `open` are the legs (services, sites) that can take at least one unit of something. An open leg's promise is
+    `promises[promise_of[service, site]]`.
     """
 
-    problem: Problem
-    timetable: Timetable
+    given: Given
     offer: Offer | None
-    km: NDArray[np.float64] | None
     lane_of: NDArray[np.int64]
     screens: tuple[Screen, ...]
     units: NDArray[np.int64]
-    stock: NDArray[np.int64]
-    room: NDArray[np.int64]
     open: Mask
     promises: tuple[Promise, ...] = ()
     promise_of: NDArray[np.int64]
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that the wish is part of."""
+        return self.given.problem
 
     def promise(self, row: int, site: int) -> Promise:
         """Return what an open leg promises."""
         return self.promises[int(self.promise_of[row, site])]
 
-    def stopped_by(self, wanted: NDArray[np.int64], lines: Mask) -> UnavailabilityCode | None:
-        """Return the fence that leaves too little for any of these lines (lines,), if one does.
+    def room(self, rows: NDArray[np.int64], sites: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how much of each line these open legs can take (legs, lines)."""
+        stock, usable = self.given.stock.T.take(sites, axis=1), self.given.usable.T.take(sites, axis=1)
+        units = self.units.T.take(self.lane_of[rows, sites], axis=1)
+        room: NDArray[np.int64] = (np.minimum(stock, units) * usable).T
+        return room
 
-        Deliveries may come from several sites, a pickup comes from one.
+    def stopped_by(self, stops: Mask) -> UnavailabilityCode | None:
+        """Return the code of the first screen that stops (screens,), if one does."""
+        return next((screen.code for screen, stop in zip(self.screens, stops, strict=True) if stop), None)
+
+    def left(self) -> NDArray[np.int64]:
+        """Return how many units there are of each line behind each screen (screens, lines), UNLIMITED before STOCK.
+
+        Deliveries may come from several sites together, a pickup comes from one.
         """
-        left: Mask = lines[np.newaxis, np.newaxis]
-        seen = np.full_like(self.stock, UNLIMITED)
-        for screen in self.screens:
-            left = left & screen.passes
-            if screen.kind is FenceKind.STOCK:
-                seen = self.stock
-            there = np.where(left.any(axis=0), seen, 0)
-            if (lines & (_together(there, apart=self.offer is None) < wanted)).sum() == lines.sum():
-                return screen.code
-        return None
-
-    def most(self, line: int) -> int:
-        """Return how many units of a line there are, in one place or together, if stock alone may rule it out."""
-        passes: Mask = self.units[:, :, line : line + 1] > 0
-        for screen in self.screens:
-            if screen.kind is FenceKind.STOCK:
-                break
-            passes = passes & screen.passes
-        there = np.where(passes[..., 0].any(axis=0), self.stock[:, line], 0)
-        return int(_together(there, apart=self.offer is None))
+        stock = self.given.stock
+        legs: Mask = np.ones((1, 1, 1), dtype=np.bool_)
+        left = np.zeros((len(self.screens), stock.shape[1]), dtype=np.int64)
+        counted = False
+        for place, screen in enumerate(self.screens):
+            legs = legs & screen.passes
+            counted = counted or screen.kind is FenceKind.STOCK
+            sites = legs.any(axis=0)
+            if not counted:
+                left[place] = sites.any(axis=0) * UNLIMITED
+            elif self.offer is None:
+                left[place] = np.where(sites, stock, 0).max(axis=0, initial=0)
+            else:
+                left[place] = np.where(sites, stock, 0).sum(axis=0)
+        return left
 
 
-def delivery_ground(problem: Problem, level: ServiceLevel, km: NDArray[np.float64], timetable: Timetable) -> Ground:
+def delivery_ground(common: Given, level: ServiceLevel, km: NDArray[np.float64]) -> Ground:
     """Return where a delivery at this level may come from; `km` is the distance to each site (sites,)."""
-    offered = offer(problem.network, level, problem.country, problem.currency)
+    problem, network = common.problem, common.problem.network
+    offered = offer(network, level, problem.country, problem.currency)
     lane_of = offered.lanes_at(km)
     grams = np.array([line.grams for line in problem.lines], dtype=np.int64)
     limit = offered.limits[:, np.newaxis]
@@ -86,23 +127,21 @@ def delivery_ground(problem: Problem, level: ServiceLevel, km: NDArray[np.float6
     farthest = max((float(reach[-1]) for reach in offered.reach if reach.size), default=0.0)
     screens = (
         Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.NOT_SERVED, passes=offered.open[..., np.newaxis]),
-        status(problem.network),
+        status(network),
         Screen(
             kind=FenceKind.DISTANCE,
             code=UnavailabilityCode.TOO_FAR,
             passes=reaches[..., np.newaxis],
             told=lambda site: (f"{km[site]:.0f} km", f"{farthest:.0f} km"),
         ),
-        *by_policy(problem, km),
     )
-    legs = offered.open & problem.network.active & reaches
-    by_leg = np.moveaxis(units.T[:, lane_of], 0, -1)
-    return _timed(_ground(problem, timetable, offered, km, lane_of, screens, by_leg, legs), level)
+    legs = offered.open & network.active & reaches
+    return _timed(_ground(common, offered, lane_of, screens, units, legs), level)
 
 
-def pickup_ground(problem: Problem, km: NDArray[np.float64] | None, timetable: Timetable) -> Ground:
-    """Return where the goods may be picked up; `km` is the distance to each site (sites,), if it is known."""
-    network = problem.network
+def pickup_ground(common: Given) -> Ground:
+    """Return where the goods may be picked up."""
+    problem, network, km = common.problem, common.problem.network, common.km
     served, in_reach = network.hands_out, np.ones_like(network.hands_out)
     if problem.pickup_codes is not None:
         asked = [network.position_by_code[code] for code in problem.pickup_codes if code in network.position_by_code]
@@ -118,53 +157,45 @@ def pickup_ground(problem: Problem, km: NDArray[np.float64] | None, timetable: T
             passes=in_reach[np.newaxis, :, np.newaxis],
             told=lambda site: (None if km is None else f"{km[site]:.0f} km", f"{problem.within_km} km"),
         ),
-        *by_policy(problem, km),
     )
     legs = (served & network.active & in_reach)[np.newaxis]
     lane_of = np.zeros(legs.shape, dtype=np.int64)
-    units = np.moveaxis(np.full((len(problem.lines), *legs.shape), UNLIMITED), 0, -1)
-    return _timed(_ground(problem, timetable, None, km, lane_of, screens, units, legs), None)
+    units = np.array([[UNLIMITED] * len(problem.lines), [0] * len(problem.lines)])
+    return _timed(_ground(common, None, lane_of, screens, units, legs), None)
 
 
 def _ground(
-    problem: Problem,
-    timetable: Timetable,
+    common: Given,
     offered: Offer | None,
-    km: NDArray[np.float64] | None,
     lane_of: NDArray[np.int64],
     screens: tuple[Screen, ...],
     units: NDArray[np.int64],
     legs: Mask,
 ) -> Ground:
-    """Return the ground before time is looked at; the screens so far are those ahead of weight and stock."""
-    kept = [fence.limit for fence in problem.policy.fences if fence.kind is FenceKind.STOCK and fence.limit]
-    stock = np.asfortranarray(np.maximum(problem.available - int(max(kept, default=0)), 0))
-    room = np.minimum(units, stock) * legs[..., np.newaxis]
-    for screen in screens[3:]:
-        room *= screen.passes
-    screens += _of_goods(problem, units, stock)
-    if problem.blocked is not None:
-        room *= ~problem.blocked
+    """Return the ground before time is looked at; the screens so far are those of the wish itself."""
+    light = units > 0
+    # Which lanes something could take from where: a sum over lines, in floats because that is quicker.
+    some = common.usable.astype(np.float32) @ light.T.astype(np.float32) > 0
     return Ground(
-        problem=problem,
-        timetable=timetable,
+        given=common,
         offer=offered,
-        km=km,
         lane_of=lane_of,
-        screens=screens,
+        screens=(*screens, *common.places, *_of_goods(common, light, lane_of)),
         units=units,
-        stock=stock,
-        room=room,
-        open=np.logical_or.reduce(room > 0, axis=2),
+        open=legs & some[np.arange(len(some)), lane_of],
         promise_of=np.zeros(legs.shape, dtype=np.int64),
     )
 
 
-def _of_goods(problem: Problem, units: NDArray[np.int64], stock: NDArray[np.int64]) -> tuple[Screen, ...]:
-    """Return the fences of weight, of stock, and before the pairs of site and line that are not to be used."""
-    wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
+def _of_goods(common: Given, light: Mask, lane_of: NDArray[np.int64]) -> tuple[Screen, ...]:
+    """Return the fences of weight, of stock, and before the pairs of site and line that are not to be used.
+
+    `light` tells what is light enough for which lane (lanes, lines).
+    """
+    stock, wanted, blocked = common.stock, common.wanted, common.problem.blocked
+    fits: Mask = (lane_of < len(light) - 1)[..., np.newaxis] if light[:-1].all() else light[lane_of]
     screens = (
-        Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.TOO_HEAVY, passes=units > 0),
+        Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.TOO_HEAVY, passes=fits),
         Screen(
             kind=FenceKind.STOCK,
             code=UnavailabilityCode.OUT_OF_STOCK,
@@ -172,37 +203,37 @@ def _of_goods(problem: Problem, units: NDArray[np.int64], stock: NDArray[np.int6
             told=lambda site: (f"{np.minimum(stock[site], wanted).sum()} units", f"{wanted.sum()} units"),
         ),
     )
-    if problem.blocked is None:
+    if blocked is None:
         return screens
-    passes = ~problem.blocked[np.newaxis]
+    passes = ~blocked[np.newaxis]
     return (*screens, Screen(kind=FenceKind.BLOCKED, code=UnavailabilityCode.RESTRICTED, passes=passes))
 
 
 def _timed(ground: Ground, level: ServiceLevel | None) -> Ground:
     """Return the ground with the fences of time, judged once for all legs that begin together on the same lane."""
+    times = ground.given.timetable
     rows, sites = np.nonzero(ground.open)
     span = 1 if ground.offer is None else len(ground.offer.lanes)
-    keys = ground.timetable.turns[sites] * span + ground.lane_of[rows, sites]
-    firsts, groups = group(keys, (int(ground.timetable.turns.max(initial=0)) + 1) * max(span, 1))
+    keys = times.turns[sites] * span + ground.lane_of[rows, sites]
+    firsts, groups = group(keys, (int(times.turns.max(initial=0)) + 1) * max(span, 1))
     promises: list[Promise] = []
     verdicts: list[FenceKind | None] = []
     places = np.empty(firsts.size, dtype=np.int64)
-    for place, first in enumerate(firsts.tolist()):
-        promise = _promise(ground, int(rows[first]), int(sites[first]))
-        verdict = _verdict(ground, level, int(sites[first]), promise)
+    for place, (row, site) in enumerate(zip(rows[firsts].tolist(), sites[firsts].tolist(), strict=True)):
+        promise = _promise(ground, row, site)
+        verdict = _verdict(ground, level, site, promise)
         verdicts.append(verdict)
         places[place] = len(promises)
         if promise is not None and verdict is None:
             promises.append(promise)
     ground.promise_of[rows, sites] = places[groups]
-    screens = ground.screens
+    screens, still = ground.screens, ground.open
     for kind, code in _TIMES.items():
         if kind in verdicts:
             passes = np.ones(ground.open.shape, dtype=np.bool_)
             passes[rows, sites] = np.array([verdict != kind for verdict in verdicts], dtype=np.bool_)[groups]
-            np.multiply(ground.room, passes[..., np.newaxis], out=ground.room)
+            still = still & passes
             screens += (Screen(kind=kind, code=code, passes=passes[..., np.newaxis], told=_told(ground, kind)),)
-    still = ground.open if len(screens) == len(ground.screens) else np.logical_or.reduce(ground.room > 0, axis=2)
     return replace(ground, screens=screens, open=still, promises=tuple(promises))
 
 
@@ -216,17 +247,19 @@ _TIMES = {
 
 def _promise(ground: Ground, row: int, site: int) -> Promise | None:
     if ground.offer is None:
-        return ground.timetable.pickup(site)
+        return ground.given.timetable.pickup(site)
     lane = ground.offer.lanes[ground.lane_of[row, site]]
-    return ground.timetable.delivery(site, lane.service, lane.zone)
+    return ground.given.timetable.delivery(site, lane.service, lane.zone)
 
 
 def _verdict(ground: Ground, level: ServiceLevel | None, site: int, promise: Promise | None) -> FenceKind | None:
     """Return why the hours, the capacity, the cut-off or a promise already given rule a leg out, if they do."""
     late = _late(ground, level, site, promise)
-    if late in {FenceKind.CARRIER_CUTOFF, FenceKind.PROMISE, FenceKind.OPENING_HOURS} and ground.timetable.postponed(
-        site
-    ):
+    if late in {
+        FenceKind.CARRIER_CUTOFF,
+        FenceKind.PROMISE,
+        FenceKind.OPENING_HOURS,
+    } and ground.given.timetable.postponed(site):
         return FenceKind.CAPACITY
     return late
 
@@ -280,9 +313,3 @@ def _told(ground: Ground, kind: FenceKind) -> Callable[[int], Told]:
 
 def _local(moment: datetime, site: Site) -> str:
     return moment.astimezone(site.time_zone).isoformat(timespec="minutes")
-
-
-def _together(there: NDArray[np.int64], *, apart: bool) -> NDArray[np.int64]:
-    """Return how much there is at the sites, the first axis, or at the best of them alone."""
-    together: NDArray[np.int64] = there.max(axis=0, initial=0) if apart else there.sum(axis=0)
-    return together

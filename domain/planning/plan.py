@@ -11,7 +11,7 @@ from domain.errors import InvalidInput
 from domain.planning.calendar import order_before
 from domain.planning.costs import Legs, price
 from domain.planning.fences import SENTENCES
-from domain.planning.ground import Ground, delivery_ground, pickup_ground
+from domain.planning.ground import Ground, delivery_ground, given, pickup_ground
 from domain.planning.lots import Lots, divide
 from domain.planning.network import distances_km
 from domain.planning.problem import (
@@ -27,7 +27,6 @@ from domain.planning.problem import (
 from domain.planning.rates import Cover, Rates, Take
 from domain.planning.search import bound, search
 from domain.planning.solve import MOST_EXACT, Table, cheapest, tabulate
-from domain.planning.timetable import timetable
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
 
 MOST_LINES = 100
@@ -78,20 +77,18 @@ def decide_deliveries(problem: Problem) -> tuple[Decision, ...]:
     if problem.destination is None:
         return ()
     km = distances_km(problem.network, problem.destination)
-    times = timetable(problem)
-    return tuple(
-        _delivery(delivery_ground(problem, level, km, times), level) for level in dict.fromkeys(problem.levels)
-    )
+    common = given(problem, km)
+    return tuple(_delivery(delivery_ground(common, level, km), level) for level in dict.fromkeys(problem.levels))
 
 
 def decide_pickups(problem: Problem) -> tuple[Decision, ...]:
     """Return what is decided for a pickup at each location asked, the best first; the first tells what is left out."""
     _require_solvable(problem)
     km = None if problem.destination is None else distances_km(problem.network, problem.destination)
-    ground = pickup_ground(problem, km, timetable(problem))
-    wanted = _quantities(problem)
+    common = given(problem, km)
+    ground, wanted = pickup_ground(common), common.wanted
     sites = np.flatnonzero(ground.open[0])
-    handed = np.minimum(ground.room[0, sites], wanted)
+    handed = np.minimum(ground.room(np.zeros_like(sites), sites), wanted)
     order = np.lexsort((sites, np.zeros(sites.size) if km is None else km[sites], (handed < wanted).any(axis=1)))
     unavailable = tuple(_reasons(ground, None, handed.max(axis=0, initial=0)))
     if problem.pickup_codes is None:
@@ -131,8 +128,8 @@ def _answer(decisions: Sequence[Decision], *, ranked: bool) -> Answer:
 def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     """Return the cheapest delivery of as much of each line as there is."""
     sites, rows = np.nonzero(ground.open.T)
-    wanted = _quantities(ground.problem)
-    lots = divide(np.moveaxis(ground.room, -1, 0)[:, rows, sites].T, sites, ground.stock, wanted)
+    wanted = ground.given.wanted
+    lots = divide(ground.room(rows, sites), sites, ground.given.stock, wanted)
     covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
     unavailable = tuple(_reasons(ground, level, covered))
     if not lots.line.size:
@@ -183,7 +180,7 @@ def _pickup(ground: Ground, site: int, handed: NDArray[np.int64], unavailable: t
     return Decision(
         ground=ground,
         level=None,
-        plan=_plan(legs, ground, cover, None, _quantities(ground.problem) - handed),
+        plan=_plan(legs, ground, cover, None, ground.given.wanted - handed),
         unavailable=unavailable,
         legs=legs,
         cover=cover,
@@ -221,7 +218,7 @@ def _parcel(legs: Legs, ground: Ground, take: Take, *, first: bool) -> Parcel:
     row, site = int(legs.rows[take.leg]), int(legs.sites[take.leg])
     promise = ground.promise(row, site)
     service = ground.offer.services[row] if ground.offer else None
-    distance = None if ground.km is None else float(ground.km[site])
+    distance = None if ground.given.km is None else float(ground.given.km[site])
     shares: dict[int, int] = {}
     for lot in take.lines:
         line = int(legs.lots.line[lot])
@@ -237,7 +234,7 @@ def _parcel(legs: Legs, ground: Ground, take: Take, *, first: bool) -> Parcel:
         cost=take.cost - (legs.free if first else 0),
         distance_km=distance,
         co2_grams=None if service is None or distance is None else round(service.co2_grams_per_km * distance),
-        work_day=ground.timetable.work_day(site),
+        work_day=ground.given.timetable.work_day(site),
     )
 
 
@@ -255,10 +252,6 @@ def _require_solvable(problem: Problem) -> None:
         raise InvalidInput(message=message, path=["lines"])
 
 
-def _quantities(problem: Problem) -> NDArray[np.int64]:
-    return np.array([line.quantity for line in problem.lines], dtype=np.int64)
-
-
 def _too_many(level: ServiceLevel, problem: Problem) -> Unavailable:
     code = UnavailabilityCode.TOO_MANY_PARCELS
     message = SENTENCES[code].format(wish=_wish(level, problem), goods="the cart")
@@ -271,19 +264,20 @@ def _wish(level: ServiceLevel | None, problem: Problem) -> str:
 
 def _reasons(ground: Ground, level: ServiceLevel | None, covered: NDArray[np.int64]) -> Iterator[Unavailable]:
     """Tell why there is no plan, where there is none, and of which lines less can be had than is wanted."""
-    problem, wanted = ground.problem, _quantities(ground.problem)
+    problem, wanted = ground.problem, ground.given.wanted
     if (covered >= wanted).all():
         return
     method = FulfillmentMethod.PICKUP if level is None else FulfillmentMethod.DELIVERY
     wish = _wish(level, problem)
-    if not covered.any() and (code := ground.stopped_by(np.ones_like(wanted), wanted > 0)):
+    left = ground.left()
+    if not covered.any() and (code := ground.stopped_by((left == 0).all(axis=1))):
         message = SENTENCES[code].format(wish=wish, goods="the cart")
         yield Unavailable(method=method, level=level, code=code, message=message)
     for index in np.flatnonzero(covered < wanted).tolist():
         line = problem.lines[index]
-        code = ground.stopped_by(wanted, np.arange(wanted.size) == index)
+        code = ground.stopped_by(left[:, index] < wanted[index])
         if code is UnavailabilityCode.OUT_OF_STOCK:
-            most = ground.most(index)
+            most = next(left[place, index] for place, screen in enumerate(ground.screens) if screen.code is code)
             found = f"more than {most}" if most else "any"
             who = "no location that offers" if level is None else "the locations that offer"
             has = "has" if level is None else "do not have"
