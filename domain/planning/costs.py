@@ -83,7 +83,7 @@ def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
     """Return what the legs at these places of a ground charge for these lots, by the ratings of its policy."""
     problem = ground.problem
     minor = 10.0 ** exponent(problem.currency)
-    at = _Places(ground=ground, rows=rows, sites=sites, lots=lots)
+    at = _Places(ground=ground, rows=rows, sites=sites, lots=lots, kinds=problem.network.kinds[sites])
     fixed: dict[RatingKind, Amounts] = {}
     by_lot: dict[RatingKind, Amounts] = {}
     split, shipping = 0, 0.0
@@ -96,7 +96,7 @@ def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
             split += int(_money(weight * minor))
             fixed[rating.kind] = np.full(sites.size, split)
         elif rating.kind is RatingKind.HANDLING:
-            _add(fixed, rating.kind, _money(weight * _PARCELS[at.kinds]))
+            _add(fixed, rating.kind, _money(weight * _PARCELS)[at.kinds])
             units = _UNITS[at.kinds] if alone else _UNITS
             _add(by_lot, rating.kind, _money(weight * units[:, np.newaxis] * lots.quantity))
         elif rating.kind in _BY_LEG_AND_LOT:
@@ -128,11 +128,7 @@ class _Places:
     rows: Amounts
     sites: Amounts
     lots: Lots
-
-    @property
-    def kinds(self) -> Amounts:
-        kinds: Amounts = self.ground.problem.network.kinds[self.sites]
-        return kinds
+    kinds: Amounts
 
 
 def _rates(

@@ -22,8 +22,8 @@ class Given:
     """What is the same for every wish of a problem.
 
     `km` is the distance to each site (sites,), None where the destination is unknown. `places` are the screens of the
-    policy. `stock` is what may be taken of each line, `usable` what of it is there and may be used for this order
-    (sites, lines); what has lines lies in memory line by line, which is quicker.
+    policy. `stock` is what may be taken of each line, `usable` of which there is any that this order may have, `enough`
+    of which there is all that is `wanted` (sites, lines); they lie in memory line by line, which is quicker.
     """
 
     problem: Problem
@@ -32,11 +32,8 @@ class Given:
     places: tuple[Screen, ...]
     stock: NDArray[np.int64]
     usable: Mask
-
-    @property
-    def wanted(self) -> NDArray[np.int64]:
-        """The quantities wanted (lines,)."""
-        return np.array([line.quantity for line in self.problem.lines], dtype=np.int64)
+    enough: Mask
+    wanted: NDArray[np.int64]
 
 
 def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
@@ -49,7 +46,17 @@ def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
         usable &= screen.passes[0]
     if problem.blocked is not None:
         usable &= ~problem.blocked
-    return Given(problem=problem, timetable=timetable(problem), km=km, places=places, stock=stock, usable=usable)
+    wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
+    return Given(
+        problem=problem,
+        timetable=timetable(problem),
+        km=km,
+        places=places,
+        stock=stock,
+        usable=usable,
+        enough=usable & (stock >= wanted),
+        wanted=wanted,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,12 @@ class Ground:
     def promise(self, row: int, site: int) -> Promise:
         """Return what an open leg promises."""
         return self.promises[int(self.promise_of[row, site])]
+
+    def able(self, rows: NDArray[np.int64], sites: NDArray[np.int64]) -> Mask:
+        """Return of which lines these open legs can take all that is wanted (legs, lines)."""
+        light = (self.units >= self.given.wanted).T.take(self.lane_of[rows, sites], axis=1)
+        able: Mask = (self.given.enough.T.take(sites, axis=1) & light).T
+        return able
 
     def room(self, rows: NDArray[np.int64], sites: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how much of each line these open legs can take (legs, lines)."""
@@ -173,27 +186,30 @@ def _ground(
     legs: Mask,
 ) -> Ground:
     """Return the ground before time is looked at; the screens so far are those of the wish itself."""
-    light = units > 0
-    # Which lanes something could take from where: a sum over lines, in floats because that is quicker.
-    some = common.usable.astype(np.float32) @ light.T.astype(np.float32) > 0
+    light, usable = units > 0, common.usable
+    if light[:-1].all():
+        fits = (lane_of < len(light) - 1)[..., np.newaxis]
+        some = np.logical_or.reduce(usable, axis=1)
+    else:
+        fits = light[lane_of]
+        some = np.logical_or.reduce(fits & usable, axis=2)
     return Ground(
         given=common,
         offer=offered,
         lane_of=lane_of,
-        screens=(*screens, *common.places, *_of_goods(common, light, lane_of)),
+        screens=(*screens, *common.places, *_of_goods(common, fits)),
         units=units,
-        open=legs & some[np.arange(len(some)), lane_of],
+        open=legs & some,
         promise_of=np.zeros(legs.shape, dtype=np.int64),
     )
 
 
-def _of_goods(common: Given, light: Mask, lane_of: NDArray[np.int64]) -> tuple[Screen, ...]:
+def _of_goods(common: Given, fits: Mask) -> tuple[Screen, ...]:
     """Return the fences of weight, of stock, and before the pairs of site and line that are not to be used.
 
-    `light` tells what is light enough for which lane (lanes, lines).
+    `fits` tells which legs can take one unit of what, by weight.
     """
     stock, wanted, blocked = common.stock, common.wanted, common.problem.blocked
-    fits: Mask = (lane_of < len(light) - 1)[..., np.newaxis] if light[:-1].all() else light[lane_of]
     screens = (
         Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.TOO_HEAVY, passes=fits),
         Screen(
@@ -211,27 +227,28 @@ def _of_goods(common: Given, light: Mask, lane_of: NDArray[np.int64]) -> tuple[S
 
 def _timed(ground: Ground, level: ServiceLevel | None) -> Ground:
     """Return the ground with the fences of time, judged once for all legs that begin together on the same lane."""
-    times = ground.given.timetable
-    rows, sites = np.nonzero(ground.open)
+    turns, count = ground.given.timetable.turns, ground.open.shape[1]
     span = 1 if ground.offer is None else len(ground.offer.lanes)
-    keys = times.turns[sites] * span + ground.lane_of[rows, sites]
-    firsts, groups = group(keys, (int(times.turns.max(initial=0)) + 1) * max(span, 1))
+    legs = np.flatnonzero(ground.open)
+    keys = (turns * span + ground.lane_of).take(legs)
+    firsts, groups = group(keys, (int(turns.max(initial=0)) + 1) * max(span, 1))
     promises: list[Promise] = []
     verdicts: list[FenceKind | None] = []
     places = np.empty(firsts.size, dtype=np.int64)
-    for place, (row, site) in enumerate(zip(rows[firsts].tolist(), sites[firsts].tolist(), strict=True)):
+    for place, leg in enumerate(legs[firsts].tolist()):
+        row, site = divmod(leg, count)
         promise = _promise(ground, row, site)
         verdict = _verdict(ground, level, site, promise)
         verdicts.append(verdict)
         places[place] = len(promises)
         if promise is not None and verdict is None:
             promises.append(promise)
-    ground.promise_of[rows, sites] = places[groups]
+    np.put(ground.promise_of, legs, places.take(groups))
     screens, still = ground.screens, ground.open
     for kind, code in _TIMES.items():
         if kind in verdicts:
             passes = np.ones(ground.open.shape, dtype=np.bool_)
-            passes[rows, sites] = np.array([verdict != kind for verdict in verdicts], dtype=np.bool_)[groups]
+            np.put(passes, legs, np.array([verdict != kind for verdict in verdicts], dtype=np.bool_).take(groups))
             still = still & passes
             screens += (Screen(kind=kind, code=code, passes=passes[..., np.newaxis], told=_told(ground, kind)),)
     return replace(ground, screens=screens, open=still, promises=tuple(promises))
@@ -255,13 +272,7 @@ def _promise(ground: Ground, row: int, site: int) -> Promise | None:
 def _verdict(ground: Ground, level: ServiceLevel | None, site: int, promise: Promise | None) -> FenceKind | None:
     """Return why the hours, the capacity, the cut-off or a promise already given rule a leg out, if they do."""
     late = _late(ground, level, site, promise)
-    if late in {
-        FenceKind.CARRIER_CUTOFF,
-        FenceKind.PROMISE,
-        FenceKind.OPENING_HOURS,
-    } and ground.given.timetable.postponed(site):
-        return FenceKind.CAPACITY
-    return late
+    return FenceKind.CAPACITY if late and ground.given.timetable.postponed(site) else late
 
 
 def _late(ground: Ground, level: ServiceLevel | None, site: int, promise: Promise | None) -> FenceKind | None:
@@ -269,10 +280,11 @@ def _late(ground: Ground, level: ServiceLevel | None, site: int, promise: Promis
     place: Site = problem.network.sites[site]
     if promise is None:
         return FenceKind.OPENING_HOURS
-    if level is ServiceLevel.INSTANT and not stays_open(place, now, promise.ready_at):
-        return FenceKind.OPENING_HOURS
-    if level is ServiceLevel.INSTANT and not stays_open(place, now, promise.due_at):
-        return FenceKind.CARRIER_CUTOFF
+    if level is ServiceLevel.INSTANT:
+        if not stays_open(place, now, promise.ready_at):
+            return FenceKind.OPENING_HOURS
+        if not stays_open(place, now, promise.due_at):
+            return FenceKind.CARRIER_CUTOFF
     if level is ServiceLevel.SAME_DAY and promise.day != _day(now, place):
         return FenceKind.CARRIER_CUTOFF if opens_again(place, now) else FenceKind.OPENING_HOURS
     if level and problem.policy.collected_today and _day(promise.due_at, place) != _day(now, place):

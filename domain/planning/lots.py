@@ -35,8 +35,6 @@ def divide(
     (sites, lines), `wanted` the quantities (lines,).
     """
     most = room.max(axis=0, initial=0)
-    if (most >= wanted).all():
-        return Lots(line=np.arange(wanted.size), quantity=wanted, able=room >= wanted)
     lines: list[int] = []
     quantities: list[int] = []
     able: list[NDArray[np.bool_]] = []

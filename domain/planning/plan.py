@@ -129,7 +129,9 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     """Return the cheapest delivery of as much of each line as there is."""
     sites, rows = np.nonzero(ground.open.T)
     wanted = ground.given.wanted
-    lots = divide(ground.room(rows, sites), sites, ground.given.stock, wanted)
+    lots = Lots(line=np.arange(wanted.size), quantity=wanted, able=ground.able(rows, sites))
+    if not lots.able.any(axis=0).all():
+        lots = divide(ground.room(rows, sites), sites, ground.given.stock, wanted)
     covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
     unavailable = tuple(_reasons(ground, level, covered))
     if not lots.line.size:

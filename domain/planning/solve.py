@@ -90,13 +90,14 @@ def _by_group(rates: Rates, charges: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     legs, lines = rates.able.shape
     groups, sets = charges.shape
-    cheapest = np.full(groups * sets, IMPOSSIBLE * legs, dtype=np.int64)
+    cheapest = np.full(sets * groups, IMPOSSIBLE * legs, dtype=np.int64)
     takes = (rates.able.astype(np.float64) @ np.exp2(np.arange(lines))).astype(np.int64)
-    np.minimum.at(cheapest, rates.group * sets + takes, rates.fixed * legs + np.arange(legs))
+    np.minimum.at(cheapest, takes * groups + rates.group, rates.fixed * legs + np.arange(legs))
     for line in range(lines):
-        halves = cheapest.reshape(-1, 2, 1 << line)
+        # All groups of a set lie side by side: long stretches are quicker.
+        halves = cheapest.reshape(-1, 2, groups << line)
         np.minimum(halves[:, 0], halves[:, 1], out=halves[:, 0])
-    packed: NDArray[np.int64] = (cheapest.reshape(groups, sets) + charges * legs).min(axis=0)
+    packed: NDArray[np.int64] = (cheapest.reshape(sets, groups).T + charges * legs).min(axis=0)
     return packed
 
 
