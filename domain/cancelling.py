@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain import feed, inventory, orders
+from domain import capacity, feed, inventory, orders
 from domain.assignments import AssignmentLineRow, AssignmentRow, Record, assignments_of, lines_of
 from domain.errors import InvalidInput, VersionConflict
 from domain.inventory import Movement
@@ -123,6 +123,7 @@ class Cancelling(Record):
         await self.connection.execute(
             "UPDATE customer_order SET version = version + 1, updated_at = $2 WHERE id = $1", order.id, self.now
         )
+        await capacity.commit(self.connection, order.id)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
         return await orders.order(self.connection, order.id)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from domain import inventory, places
+from domain import capacity, inventory, places
 from domain.availability import InStock, sellable
 from domain.cart import CartLine, cart_value, line_facts, merged, wanted_lines
 from domain.decided import Basis, Decided, Outcome, decide, ranked
@@ -131,6 +131,8 @@ async def consider(
         skus = [line.sku for line in known]
         available = await sellable(connection, stock, skus, snapshot, request.channel)
         problem = _problem(snapshot, request, wanted_lines(known, items), available, target, now)
+        committed = await capacity.committed_from(connection, snapshot, problem.now)
+        problem = replace(problem, committed=committed)
         outcomes = _outcomes(problem, request, policies or snapshot.policies, _facts(request, items))
         reasons = tuple(reason for outcome in outcomes for reason in outcome.unavailable)
         found = replace(found, problem=problem, decided=ranked(outcomes), unavailable=reasons)

@@ -6,7 +6,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -18,8 +18,10 @@ from domain.errors import InvalidInput, OptionExpired
 from domain.planning.problem import Missing, Parcel, Plan, Point, Share
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
 
-ParcelJson: TypeAlias = tuple[str, str | None, Sequence[tuple[str, int]], Sequence[str], float | None, int | None]
-"""A parcel: location, carrier service, shares, the moments from ready to arrived, km and grams of CO2."""
+ParcelJson: TypeAlias = tuple[
+    str, str | None, Sequence[tuple[str, int]], Sequence[str], float | None, int | None, str | None
+]
+"""A parcel: location, carrier service, shares, the moments from ready to arrived, km, grams of CO2 and day of work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +167,13 @@ def parcel_as_json(parcel: Parcel) -> ParcelJson:
         [moment.isoformat() for moment in moments],
         parcel.distance_km,
         parcel.co2_grams,
+        parcel.work_day.isoformat() if parcel.work_day else None,
     )
 
 
 def parcel_from_json(told: ParcelJson) -> Parcel:
     """Return the parcel of such a JSON; its cost is 0."""
-    location, service, shares, moments, km, co2 = told
+    location, service, shares, moments, km, co2, work_day = told
     ready_at, due_at, earliest, latest = map(datetime.fromisoformat, moments)
     return Parcel(
         location_code=location,
@@ -183,4 +186,5 @@ def parcel_from_json(told: ParcelJson) -> Parcel:
         cost=0,
         distance_km=km,
         co2_grams=co2,
+        work_day=date.fromisoformat(work_day) if work_day else None,
     )

@@ -19,7 +19,7 @@ from domain.ids import new_id
 from domain.inventory import Movement
 from domain.network import Networks, Snapshot
 from domain.planning.problem import Plan
-from domain.promised import kept, missing
+from domain.promised import Lost, kept, missing
 from domain.promises import Promise, Promises
 from domain.timers import clear_timer, set_timer
 from domain.transaction import Connection, Row
@@ -117,7 +117,7 @@ class Holding:
 
     async def _hold(self, snapshot: Snapshot, promise: Promise) -> Decided:
         """Reserve the stock of the plan that keeps a promise; return what was decided."""
-        lost: set[Pair] = set()
+        lost = Lost()
         for _ in range(MOST_TRIES):
             decided = await kept(self.connection, snapshot, promise, lost, now=self.now)
             attempt = self.connection.transaction()  # what it locks it gives back, where it fails
@@ -130,7 +130,7 @@ class Holding:
                 await attempt.commit()
                 return decided
             await attempt.rollback()
-            lost |= short
+            lost.pairs |= short
         raise OutOfStock(message="Others were faster.", missing=missing(promise, lost))
 
     async def _short(self, wants: Counter[Pair], channel: str) -> set[Pair]:

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain import feed, inventory, orders
+from domain import capacity, feed, inventory, orders
 from domain.cart import CartLine, line_facts, wanted_lines
 from domain.decided import Decided, decide
 from domain.decisions import keep, new_decisions
@@ -47,7 +47,10 @@ class Offered:
 
 
 class NewAssignment(NamedTuple):
-    """A row of assignment, as it is offered; `suffix` follows the order's number."""
+    """A row of assignment, as it is offered; `suffix` follows the order's number.
+
+    `work_day` is None where the location has no capacity to count against.
+    """
 
     id: UUID
     suffix: int
@@ -58,6 +61,7 @@ class NewAssignment(NamedTuple):
     offered_at: datetime
     due_at: datetime
     arrives_latest: datetime
+    work_day: date | None
 
 
 class NewLine(NamedTuple):
@@ -103,6 +107,7 @@ def offers(
             now,
             parcel.due_at,
             parcel.arrives_latest,
+            parcel.work_day if location.capacity else None,
         )
         work.location_ids.append(location.id)
         work.assignments.append(assignment)
@@ -167,18 +172,17 @@ async def reroute(
         work = await _work(connection, snapshot, wish, decided.plan.parcels if decided else (), now=now)
         try:
             async with connection.transaction():
-                together = [*movements, *_reservations(work)]
-                await inventory.move(connection, together, now=now, within_available=True, channel=order.channel)
-        except OutOfStock:
+                await _commit(connection, order, work, movements, now=now)
+        except (OutOfStock, _NoRoom):
             continue  # somebody was faster, and the next plan sees what is left
         break
     else:
-        await inventory.move(connection, movements, now=now)
         decided, work = None, Work()
+        await _commit(connection, order, work, movements, now=now)
     if decided and (work.assignments or not wish.arrived):
         await keep(connection, new_decisions(order.id, decided, trigger, now=now))
     if work.assignments:
-        await _offer(connection, order, work, now=now)
+        await _tell(connection, order, work, now=now)
     if not wish.arrived:
         await _say_what_is_left(connection, order, work, quantities, now=now)
     return bool(work.assignments)
@@ -197,8 +201,23 @@ def _reservations(work: Work) -> list[Movement]:
     ]
 
 
-async def _offer(connection: Connection, order: OrderRow, work: Work, *, now: datetime) -> None:
-    await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
+class _NoRoom(Exception):
+    """Somebody else has filled a location's day."""
+
+
+async def _commit(
+    connection: Connection, order: OrderRow, work: Work, movements: Sequence[Movement], *, now: datetime
+) -> None:
+    """Reserve for work and offer it, and count it, and what the order gave up, against the days of its locations."""
+    together = [*movements, *_reservations(work)]
+    await inventory.move(connection, together, now=now, within_available=True, channel=order.channel)
+    if work.assignments:
+        await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
+    if not await capacity.commit(connection, order.id):
+        raise _NoRoom
+
+
+async def _tell(connection: Connection, order: OrderRow, work: Work, *, now: datetime) -> None:
     status = OrderStatus(order.status)
     if status in {OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
         status = OrderStatus.ROUTED
@@ -299,6 +318,7 @@ async def _problem(connection: Connection, snapshot: Snapshot, wish: _Wish, *, n
         levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
         pickup_codes=(snapshot.locations[pickup].code,) if pickup else None,
         promised_latest=None if pickup else order.promised_latest,
+        committed=await capacity.committed_from(connection, snapshot, now),
         tags=frozenset(order.tags),
     )
     return problem, facts

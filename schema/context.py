@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 
 from domain import (
     assignments,
+    capacity,
     decisions,
     inventory,
     orders,
@@ -68,6 +69,7 @@ class Loaders:
         self.decision = self._one(decisions.decisions, lambda row: (row.order_id, row.id))
         self.decisions = self._many(decisions.decisions_of, lambda row: row.order_id)
         self.policy = self._one(policies.versions, lambda each: (each.policy.name, each.policy.version))
+        self.committed = self._one(capacity.committed_on, lambda row: (row.location_id, row.day))
         self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
         self.webhook = self._one(webhooks.webhooks, lambda row: row.id)
         self.dead_letters = self._many(webhooks.dead_letters, lambda row: row.webhook_id)

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import strawberry
 
@@ -44,9 +45,15 @@ class WeekdayCapacity:
     units: int | None
 
 
-@strawberry.type(description="How much work a location takes.")
+@strawberry.type(
+    description="How much work a location takes, and how much it has for today, its own day. Left null: no limit."
+)
 class Capacity:
     weekdays: list[WeekdayCapacity]
+    orders_committed_today: int = 0
+    units_committed_today: int = 0
+    orders_left_today: int | None = None
+    units_left_today: int | None = None
 
 
 @strawberry.type(
@@ -134,7 +141,18 @@ class Location(Node):
     async def capacity(self, info: Info) -> Capacity:
         if not info.context.viewer.works_at(self.row.id):
             return Capacity(weekdays=[])
-        return Capacity(weekdays=[WeekdayCapacity(**limit) for limit in self.row.capacity])
+        today = info.context.now().astimezone(ZoneInfo(self.row.time_zone)).date()
+        used = await info.context.loaders.committed.load((self.row.id, today))
+        orders, units = (used.orders, used.units) if used else (0, 0)
+        weekdays = [WeekdayCapacity(**limit) for limit in self.row.capacity]
+        limit = next((each for each in weekdays if each.weekday == today.isoweekday()), None)
+        return Capacity(
+            weekdays=weekdays,
+            orders_committed_today=orders,
+            units_committed_today=units,
+            orders_left_today=_left(limit.orders, orders) if limit else None,
+            units_left_today=_left(limit.units, units) if limit else None,
+        )
 
     @edge(allow=EVERYBODY, description="The active ones it may use.")
     async def carrier_services(self, info: Info) -> list[CarrierService]:
@@ -158,6 +176,10 @@ class Location(Node):
             return no_rows()
         listing = work.listing(work.AssignmentFilter(location_ids=[self.row.id], status=status))
         return await connect(info.context.database, listing, page, node_of)
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(limit - used, 0)
 
 
 async def location_of(info: Info, location_id: Any) -> Location:  # noqa: ANN401 - the UUID of a row

@@ -1,4 +1,4 @@
-"""Whether the books agree: stock with its ledger, with what holds it and comes; orders with their work, and parcels."""
+"""Whether the books agree: stock with what holds it and comes, orders with work and parcels, days with their work."""
 
 from domain.transaction import Connection
 
@@ -112,13 +112,32 @@ SELECT format('%s of assignment %s: %s picked, but its parcels hold %s.',
  WHERE EXISTS (SELECT FROM shipment s WHERE s.assignment_id = a.id) AND l.picked <> coalesce(p.quantity, 0) ORDER BY 1
 """
 
+_CAPACITY = """
+WITH work AS (
+    SELECT a.location_id, a.work_day AS day, count(DISTINCT a.id) AS orders, sum(l.quantity) AS units
+      FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
+     WHERE a.work_day IS NOT NULL AND a.status NOT IN ('REJECTED', 'EXPIRED', 'CANCELLED')
+     GROUP BY a.location_id, a.work_day
+), day AS (
+    SELECT location_id, day, coalesce(c.orders, 0) AS orders, coalesce(c.units, 0) AS units,
+           coalesce(w.orders, 0) AS orders_taken, coalesce(w.units, 0) AS units_taken
+      FROM committed_work c FULL JOIN work w USING (location_id, day)
+)
+SELECT format('%s on %s: %s orders and %s units committed, its work comes to %s and %s.',
+              coalesce(l.code, d.location_id::text), d.day, d.orders, d.units, d.orders_taken, d.units_taken)
+  FROM day d LEFT JOIN location l ON l.id = d.location_id
+ WHERE (d.orders, d.units) <> (d.orders_taken, d.units_taken) ORDER BY 1
+"""
+
 
 async def check(connection: Connection) -> list[str]:
-    """Return a sentence for each level and each order's line that disagrees with the rest of the books.
+    """Return a sentence for each level, order's line and day's work that disagrees with the rest of the books.
 
     It reads everything as of one moment; under load that takes its time but stops nobody.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         return [
-            row[0] for statement in (_LEVELS, _ORDERS, _ORPHANS, _PARCELS) for row in await connection.fetch(statement)
+            row[0]
+            for statement in (_LEVELS, _ORDERS, _CAPACITY, _ORPHANS, _PARCELS)
+            for row in await connection.fetch(statement)
         ]

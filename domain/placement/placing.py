@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from domain import inventory, orders, places, reservations
+from domain import capacity, inventory, orders, places, reservations
 from domain.cart import cart_value, line_facts, wanted_lines
 from domain.decided import Decided, Outcome, decide
 from domain.errors import (
@@ -25,13 +25,13 @@ from domain.placement.rows import rows
 from domain.placement.wanted import NewOrder, Wanted, check, chosen, wished
 from domain.planning.problem import Missing, Problem
 from domain.policies import Facts
-from domain.promised import kept
+from domain.promised import Lost, kept, no_room
 from domain.promises import Promise, Promises
 from domain.transaction import Connection, Database
 from domain.vocabulary import UnavailabilityCode
 
-MOST_TRIES = 4
-"""The first plan, and three more for who lost a race for stock."""
+MOST_TRIES = 20
+"""The first plan, and more for who lost a race for stock, or for room in one day after the other."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Placement:
         if order.ship_to and wanted.target is None:
             async with self.database.reading() as connection:
                 wanted = replace(wanted, target=await places.resolve(connection, order.ship_to))
-        lost: set[tuple[str, UUID]] = set()
+        lost = Lost()
         for _ in range(MOST_TRIES):
             decided = await self._decided(snapshot, wanted, lost, now=now)
             verdict = await self.batcher.commit(rows(snapshot, wanted, decided, actor=actor, now=now))
@@ -82,8 +82,12 @@ class Placement:
                 raise InvalidInput(message=f"There is an order {order.number} already.", path=("number",))
             if verdict.name == "RESERVATION_EXPIRED":
                 raise ReservationExpired(message="It holds nothing any more.", path=("reservationId",))
-            lost.update(verdict.short)
-        raise OutOfStock(message="Others were faster.", missing=_missing(wanted, lost))
+            lost.pairs.update(verdict.short)
+            if verdict.name == "NO_CAPACITY":
+                lost.room, snapshot = True, await self.networks.current()
+        if lost.pairs:
+            raise OutOfStock(message="Others were faster.", missing=_missing(wanted, lost))
+        raise NoFulfillmentOption(message="Others were faster.", unavailable=[no_room(wanted.method)])
 
     async def _promise(self, order: NewOrder, *, now: datetime) -> Promise | None:
         if order.reservation_id is not None:
@@ -108,9 +112,7 @@ class Placement:
                 raise IdempotencyConflict(message=message, path=("idempotencyKey",))
             return await orders.order(connection, UUID(known["result"]))
 
-    async def _decided(
-        self, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime
-    ) -> Decided:
+    async def _decided(self, snapshot: Snapshot, wanted: Wanted, lost: Lost, *, now: datetime) -> Decided:
         """Return what to commit. Its plan leaves out only what may wait for stock."""
         promise, may_wait = wanted.promise, wanted.order.allow_backorder
         whole = promise is not None and not (may_wait and promise.plan.missing)
@@ -134,7 +136,7 @@ class Placement:
 
 
 async def _problem(
-    connection: Connection, snapshot: Snapshot, wanted: Wanted, lost: set[tuple[str, UUID]], *, now: datetime
+    connection: Connection, snapshot: Snapshot, wanted: Wanted, lost: Lost, *, now: datetime
 ) -> tuple[Problem, Facts]:
     skus = [line.sku for line in wanted.lines]
     items = {row.sku: row for row in await inventory.items(connection, skus)}
@@ -142,7 +144,7 @@ async def _problem(
         if line.sku in skus and line.sku not in items:
             raise InvalidInput(message=f"No item is {line.sku}.", path=("lines", str(index), "sku"))
     available = await inventory.available(connection, skus, snapshot, wanted.order.channel)
-    for sku, location_id in lost:
+    for sku, location_id in lost.pairs:
         available[snapshot.site_by_id[location_id], skus.index(sku)] = 0
     order, promise = wanted.order, wanted.promise
     facts = Facts(
@@ -166,6 +168,7 @@ async def _problem(
         cart_value=cart_value(wanted.lines),
         tags=frozenset(order.tags),
         promised_latest=promise.plan.latest if promise and not promise.preview else None,
+        committed=await capacity.committed_from(connection, snapshot, now),
     )
     return problem, facts
 
@@ -183,8 +186,8 @@ def _waiting(problem: Problem, wanted: Wanted, outcome: Outcome, snapshot: Snaps
     return replace(outcome.refused, plan=nothing) if outcome.refused else Decided(plan=nothing, basis=None)
 
 
-def _missing(wanted: Wanted, lost: set[tuple[str, UUID]]) -> list[Missing]:
-    skus = {sku for sku, _ in lost}
+def _missing(wanted: Wanted, lost: Lost) -> list[Missing]:
+    skus = {sku for sku, _ in lost.pairs}
     return [Missing(sku=x.sku, quantity=x.quantity) for x in wanted.lines if not skus or x.sku in skus]
 
 

@@ -1,6 +1,6 @@
 """A location's share of an order."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,7 +11,11 @@ from domain.vocabulary import AssignmentStatus, FulfillmentMethod, RejectReason
 
 
 class Assignment(SQLModel, table=True):
-    """One parcel's worth of work at one location."""
+    """One parcel's worth of work at one location.
+
+    `work_day` is the day, at the location, whose capacity it uses, null where it had none; `units_committed` is what it
+    counts for in `committed_work`.
+    """
 
     __tablename__ = "assignment"
     __table_args__ = (
@@ -36,6 +40,8 @@ class Assignment(SQLModel, table=True):
     version: int
     restocked_at: datetime | None = Field(default=None, sa_type=moment())
     collect_by: datetime | None = Field(default=None, sa_type=moment())
+    work_day: date | None = None
+    units_committed: int = Field(sa_column_kwargs={"server_default": "0"})
 
 
 class AssignmentLine(SQLModel, table=True):
@@ -57,3 +63,14 @@ class AssignmentLine(SQLModel, table=True):
     picked: int = Field(sa_column_kwargs={"server_default": "0"})
     short: int = Field(sa_column_kwargs={"server_default": "0"})
     short_reason: RejectReason | None = Field(default=None, sa_type=known(RejectReason))
+
+
+class CommittedWork(SQLModel, table=True):
+    """What a location has taken on for a day of its own, done or to do: the sum of its assignments' shares."""
+
+    __tablename__ = "committed_work"
+
+    day: date = Field(primary_key=True)
+    location_id: UUID = Field(primary_key=True)
+    orders: int
+    units: int

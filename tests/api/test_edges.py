@@ -58,7 +58,9 @@ FIELDS = {
     },
     "OpeningHours": {"everybody": "weekday opens closes"},
     "Closure": {"everybody": "date reason"},
-    "Capacity": {"staff": "weekdays"},
+    "Capacity": {
+        "staff": "weekdays ordersCommittedToday unitsCommittedToday ordersLeftToday unitsLeftToday",
+    },
     "WeekdayCapacity": {"staff": "weekday orders units"},
     "CarrierService": {
         "everybody": "id code carrier name level countries active cutoff collects delivers maxGrams version"

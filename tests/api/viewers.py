@@ -196,7 +196,9 @@ async def _stock(house: House, code: str, sku: str, figure: int) -> None:
         "code": code,
         "tags": ["downtown"],
         "closures": [{"date": "2026-12-25", "reason": "Christmas"}],
-        "capacity": [{"weekday": 1, "orders": figure * 1000 + 51, "units": figure * 1000 + 52}],
+        "capacity": [
+            {"weekday": weekday, "orders": figure * 1000 + 51, "units": figure * 1000 + 52} for weekday in (1, 3)
+        ],
     }
     for name, argument, kind, value in (
         ("importItems", "rows", "[ItemRowInput!]!", [item]),

@@ -68,7 +68,7 @@ PARCEL = CarrierServiceChange(
 )
 CHANGING = """
     assignment_line, assignment, order_line, customer_order, timeline, idempotency, feed, stock_movement, stock,
-    reservation_line, reservation, transfer_line, transfer, receipt, timer
+    reservation_line, reservation, transfer_line, transfer, receipt, timer, committed_work
 """
 
 
@@ -358,6 +358,7 @@ async def opened(dsn: str) -> AsyncIterator[Trade]:
             city="Berlin",
             time_zone="Europe/Berlin",
             services=[LocationService.SHIP],
+            capacity_per_day=4,
         )
         for code, kind in PLACES.items()
     ]
