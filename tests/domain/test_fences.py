@@ -122,6 +122,14 @@ def test_a_blocked_pair_is_left_out_and_the_rest_of_the_place_is_not() -> None:
     assert [(parcel.location_code, parcel.shares[0].sku) for parcel in parcels] == [("BER-1", "S1"), ("BER-2", "S0")]
 
 
+def test_what_there_is_of_a_line_is_told_beside_a_line_that_is_too_heavy() -> None:
+    cart = problem([[9, 10]], wanted=(1, 11), sites=[STORE])
+    heavy, light = cart.lines
+    answer = plan_deliveries(replace(cart, lines=[replace(heavy, grams=31_501), light]))
+    (reason,) = (reason for reason in answer.unavailable if reason.sku == light.sku)
+    assert reason.message.endswith("do not have more than 10.")
+
+
 def test_a_line_of_which_only_a_blocked_place_has_any_is_restricted() -> None:
     cart = problem([[1, 1], [0, 0], [0, 0]], (1, 1))
     answer = plan_deliveries(replace(cart, blocked=np.array([[True, False], [False, False], [False, False]])))
