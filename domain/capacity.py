@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+import numpy as np
+
 from domain.network import Snapshot
 from domain.planning.problem import Committed
-from domain.planning.timetable import committed
 from domain.transaction import Connection, Row
 
 DAY = timedelta(days=1)
@@ -26,13 +27,17 @@ async def committed_from(connection: Connection, snapshot: Snapshot, now: dateti
     if not snapshot.planner.limited.size:
         return None
     yesterday = now.date() - DAY  # it may still be that day somewhere
-    rows = await connection.fetch("SELECT * FROM committed_work WHERE day >= $1", yesterday, record_class=CommittedRow)
-    work = {
-        (snapshot.locations[row.location_id].code, row.day): (row.orders, row.units)
-        for row in rows
-        if row.location_id in snapshot.locations
-    }
-    return committed(snapshot.planner, work)
+    days = await connection.fetch(_DAYS, yesterday)
+    if not days:
+        return None
+    first = days[0]["day"]
+    # One row more than there are sites takes what a snapshot that has been overtaken does not know.
+    orders = np.zeros((len(snapshot.planner.sites) + 1, (days[-1]["day"] - first).days + 1), dtype=np.int64)
+    units = orders.copy()
+    for day, places, orders_taken, units_taken in days:
+        cells = [snapshot.site_by_id.get(place, -1) for place in places], (day - first).days
+        orders[cells], units[cells] = orders_taken, units_taken
+    return Committed(first=first, orders=orders[:-1], units=units[:-1])
 
 
 async def committed_on(connection: Connection, keys: Sequence[tuple[UUID, date]]) -> list[CommittedRow]:
@@ -52,3 +57,9 @@ async def committed_on(connection: Connection, keys: Sequence[tuple[UUID, date]]
 async def commit(connection: Connection, order_id: UUID) -> bool:
     """Count an order's work as it is now, in the caller's transaction; say whether every day has room for it."""
     return not await connection.fetch("SELECT * FROM commit_work($1)", [order_id])
+
+
+_DAYS = """
+SELECT day, array_agg(location_id), array_agg(orders), array_agg(units)
+  FROM committed_work WHERE day >= $1 GROUP BY day ORDER BY day
+"""

@@ -166,7 +166,7 @@ class Line:
 class Committed:
     """What the sites of a network have taken on already: `orders[site, day]` and `units[site, day]`, int64.
 
-    Day 0 is `first`, and the days are the sites' own; what lies outside is nothing. Make it with `capacity.committed`.
+    Day 0 is `first`, and the days are the sites' own; what lies outside is nothing.
     """
 
     first: date

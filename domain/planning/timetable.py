@@ -1,6 +1,6 @@
 """When each site of a network could do the work, given what it has taken on already, and what it could then promise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -9,27 +9,13 @@ from numpy.typing import NDArray
 
 from domain.planning import calendar
 from domain.planning.calendar import Promise
-from domain.planning.problem import UNLIMITED, Committed, Network, Problem, Service, Site, Zone
+from domain.planning.problem import UNLIMITED, Network, Problem, Service, Site, Zone
 from domain.vocabulary import FenceKind
 
 PARTS = 10_000
 SPAN = 1 << 22
 NEVER = 0
 """No day: the site is full, or shut, on every day in sight."""
-
-
-def committed(network: Network, work: Mapping[tuple[str, date], tuple[int, int]]) -> Committed | None:
-    """Return how many orders and units each location has on each of its local days; None where there is nothing."""
-    known = {key: used for key, used in work.items() if key[0] in network.position_by_code}
-    if not known:
-        return None
-    first, last = min(day for _, day in known), max(day for _, day in known)
-    orders = np.zeros((len(network.sites), (last - first).days + 1), dtype=np.int64)
-    units = orders.copy()
-    for (code, day), used in known.items():
-        place = network.position_by_code[code], (day - first).days
-        orders[place], units[place] = used
-    return Committed(first=first, orders=orders, units=units)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Three places, three carrier services, and carts for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,7 +11,9 @@ from domain.planning.costs import HANDLING
 from domain.planning.network import make_network
 from domain.planning.problem import (
     Answer,
+    Committed,
     Line,
+    Network,
     Opening,
     Plan,
     Point,
@@ -142,3 +144,17 @@ def pack(kind: LocationKind, units: int) -> int:
 def only(answer: Answer) -> Plan:
     assert len(answer.plans) == 1
     return answer.plans[0]
+
+
+def committed(network: Network, work: Mapping[tuple[str, date], tuple[int, int]]) -> Committed | None:
+    """Return how many orders and units each location has on each of its local days; None where there is nothing."""
+    known = {key: used for key, used in work.items() if key[0] in network.position_by_code}
+    if not known:
+        return None
+    first, last = min(day for _, day in known), max(day for _, day in known)
+    orders = np.zeros((len(network.sites), (last - first).days + 1), dtype=np.int64)
+    units = orders.copy()
+    for (code, day), used in known.items():
+        place = network.position_by_code[code], (day - first).days
+        orders[place], units[place] = used
+    return Committed(first=first, orders=orders, units=units)

@@ -14,7 +14,6 @@ from domain.planning.lots import MOST_LOTS
 from domain.planning.plan import decide_deliveries, decide_pickups, plan_deliveries, plan_pickups
 from domain.planning.policy import Fence
 from domain.planning.problem import DayCapacity, Line, Plan, Problem
-from domain.planning.timetable import committed
 from domain.vocabulary import FenceKind, LocationKind, LocationStatus, ServiceLevel, UnavailabilityCode
 from tests.domain.carts import (
     ALWAYS,
@@ -25,6 +24,7 @@ from tests.domain.carts import (
     STORE,
     STORE_2,
     WAREHOUSE,
+    committed,
     only,
     problem,
     reasons,

@@ -11,9 +11,8 @@ from domain.planning.explain import Explanation, explain
 from domain.planning.plan import decide_deliveries
 from domain.planning.policy import PRESETS, Fence, Policy, Rating
 from domain.planning.problem import DayCapacity, Plan, Problem
-from domain.planning.timetable import committed
 from domain.vocabulary import FenceKind, LocationKind, RatingKind
-from tests.domain.carts import HAMBURG, MITTE, POST, POTSDAM, STORE, STORE_2, WAREHOUSE, problem
+from tests.domain.carts import HAMBURG, MITTE, POST, POTSDAM, STORE, STORE_2, WAREHOUSE, committed, problem
 
 
 def decided(cart: Problem, *ratings: Rating) -> tuple[Plan, Explanation]:
