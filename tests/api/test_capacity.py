@@ -151,3 +151,14 @@ async def test_twenty_shoppers_at_two_gateways_never_pass_a_days_capacity(
         days = await connection.fetch("SELECT work_day, count(*) AS n FROM assignment GROUP BY work_day ORDER BY 1")
     assert [row["n"] for row in days] == [3, 3, 3, 3, 3, 3, 2]
     assert Counter(row["work_day"].isoweekday() for row in days)[7] == 0, "it is shut on Sundays"
+
+
+async def test_a_day_that_does_not_equal_its_work_is_found(house: House) -> None:
+    await limit(house, "SM", orders=5)
+    await collect(house, "pickup", 2)
+    assert house.gateway
+    async with house.gateway.database.reading() as connection:
+        await connection.execute("UPDATE committed_work SET orders = 3")
+        found = await inventory.check(connection)
+        await connection.execute("UPDATE committed_work SET orders = 1")
+    assert found == ["SM on 2026-03-04: 3 orders and 2 units committed, its work comes to 1 and 2."]
