@@ -296,18 +296,19 @@ def _stopped(ground: Ground, site: int, place: int) -> Candidate:
 
 
 def _alternatives(decision: Decision) -> list[Alternative]:
-    """Return the best plans with few parcels: all of them where they are known exactly, else that which was chosen."""
+    """Return the best plans with few parcels: all of them where they are known exactly, else that which was chosen.
+
+    One that sends twice from one location is a plan only where that is cheaper than all with fewer parcels.
+    """
     legs, cover = decision.legs, decision.cover
     if legs is None or cover is None:
         return []
     covers = exactly(decision.table, MOST_ALTERNATIVES) if decision.table else [cover]
     sites = decision.ground.problem.network.sites
-    return [
-        Alternative(
-            parcel_count=len(each.takes),
-            cost=each.cost - legs.free,
-            location_codes=tuple(sites[legs.sites[take.leg]].code for take in each.takes),
-        )
-        for each in covers
-        if each.takes
-    ]
+    told: list[Alternative] = []
+    for each in covers:
+        codes = tuple(sites[legs.sites[take.leg]].code for take in each.takes)
+        cost = each.cost - legs.free
+        if codes and (len(set(codes)) == len(codes) or all(cost < other.cost for other in told)):
+            told.append(Alternative(parcel_count=len(codes), cost=cost, location_codes=codes))
+    return told

@@ -267,6 +267,11 @@ def test_a_decision_says_who_was_considered_what_each_would_cost_and_what_else_t
     assert told.alternatives[0].cost == told.cost < told.alternatives[1].cost
 
 
+def test_no_alternative_sends_twice_from_one_location_where_once_is_cheaper() -> None:
+    (decision,) = decide_deliveries(problem([[5, 5], [0, 0], [0, 0]], (1, 1), services=[POST]))
+    assert [each.parcel_count for each in explain(decision).alternatives] == [1]
+
+
 def test_a_decision_over_many_places_is_told_in_eight_kilobytes_and_read_back_as_it_was() -> None:
     sites = [
         replace(
