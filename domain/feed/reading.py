@@ -1,0 +1,130 @@
+"""What the feed holds, in commit order.
+
+A row is read only once every transaction that began before it has ended (`xid < pg_snapshot_xmin`). Reading by a
+growing id alone loses rows: a transaction that took a lower id may commit later.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from domain.feed.cursors import Cursor
+from domain.transaction import Connection, Row
+from domain.vocabulary import UpdateKind
+
+READ_AT_ONCE = 500
+"""Rows; a row tells a run of facts."""
+PLACES_KNOWN = 10_000
+
+
+class Update(NamedTuple):
+    """A fact as the feed holds it."""
+
+    cursor: Cursor
+    kind: UpdateKind
+    at: datetime
+    order_id: UUID | None
+    assignment_id: UUID | None
+    location_ids: frozenset[UUID]
+    channel: str | None
+    sku: str | None
+    status: str | None
+    quantities: tuple[int, int, int] | None
+
+
+class _FeedRow(Row):
+    epoch: int
+    xid: int
+    id: int
+    kind: str
+    payload: dict[str, Any]
+    at: datetime
+
+
+async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE) -> list[Update]:
+    """Return the updates of up to `limit` rows after the cursor, in commit order; none that a later read could precede.
+
+    The order is that of the key: `xid` alone would be the text above, and sort everything that is still to be read.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT epoch, xid::text::bigint AS xid, id, kind, payload, at
+          FROM feed
+         WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY feed.epoch, feed.xid, feed.id LIMIT $4
+        """,
+        after.epoch,
+        str(after.xid),
+        after.id,
+        limit,
+        record_class=_FeedRow,
+    )
+    return [update for row in rows for update in _updates(row) if update.cursor > after]
+
+
+def _updates(row: _FeedRow) -> list[Update]:
+    """Return what a row tells, in order; the last fact has the row's own id, those before it the ids below."""
+    payload, epoch, xid, at = row.payload, row.epoch, row.xid, row.at
+    if levels := payload.get("levels"):
+        first = row.id - len(levels["sku"]) + 1
+        kind = UpdateKind.STOCK_CHANGED
+        quantities = zip(levels["on_hand"], levels["reserved"], levels["available"], strict=True)
+        told = zip(levels["sku"], levels["location"], quantities, strict=True)
+        return [
+            Update(Cursor(epoch, xid, number), kind, at, None, None, _place(place), None, sku, None, units)
+            for number, (sku, place, units) in enumerate(told, first)
+        ]
+    facts = payload["facts"]
+    first = row.id - len(facts) + 1
+    return [_update(Cursor(epoch, xid, number), at, fact) for number, fact in enumerate(facts, first)]
+
+
+@lru_cache(maxsize=PLACES_KNOWN)
+def _place(location: str) -> frozenset[UUID]:
+    """Return a location; a row tells of the same few again and again."""
+    return frozenset((UUID(location),))
+
+
+def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
+    order, assignment, quantities = told.get("order"), told.get("assignment"), told.get("quantities")
+    return Update(
+        cursor,
+        UpdateKind(told["kind"]),
+        at,
+        order_id=UUID(order) if order else None,
+        assignment_id=UUID(assignment) if assignment else None,
+        location_ids=frozenset(UUID(text) for text in told.get("locations", ())),
+        channel=told.get("channel"),
+        sku=told.get("sku"),
+        status=told.get("status"),
+        quantities=tuple(quantities) if quantities else None,
+    )
+
+
+async def begin(connection: Connection) -> Cursor:
+    """Return where the feed stands, beginning a new epoch where this database is not the one the last began in.
+
+    A restored database counts transactions from low again, so its rows would hide behind cursors handed out before.
+    """
+    await connection.execute(
+        """
+        UPDATE feed_epoch SET epoch = epoch + 1, system_identifier = s.system_identifier
+          FROM pg_control_system() s
+         WHERE feed_epoch.system_identifier <> s.system_identifier
+            OR (SELECT max(xid) FROM feed WHERE feed.epoch = feed_epoch.epoch)
+               >= pg_snapshot_xmax(pg_current_snapshot())
+        """
+    )
+    return await standing(connection)
+
+
+async def standing(connection: Connection) -> Cursor:
+    """Return the cursor before which everything is committed and seen, and after which nothing is missed."""
+    row = await connection.fetchrow(
+        "SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid FROM feed_epoch"
+    )
+    if row is None:
+        message = "The database holds no feed epoch: run `crossdock migrate`."
+        raise LookupError(message)
+    return Cursor(row["epoch"], row["xid"], 0)

@@ -1,0 +1,145 @@
+"""A process's reader of the feed."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import asyncpg
+import structlog
+
+from domain.feed.cursors import NOWHERE, Cursor, CursorExpired
+from domain.feed.reading import READ_AT_ONCE, Update, begin, read, standing
+from domain.transaction import Database
+
+log = structlog.get_logger(__name__)
+
+KEPT_IN_MEMORY = 10_000
+POLL_SECONDS = 0.05
+
+Listener: TypeAlias = Callable[[Sequence[Update] | None], None]
+
+
+@dataclass(slots=True)
+class Feed:
+    """This process's reader of the feed: one tailer, any number of followers.
+
+    A follower holds nothing but its cursor. What it has not read yet is in the shared memory of recent updates, or,
+    where it lags further, in Postgres; so a slow one costs no memory and delays nobody.
+    """
+
+    database: Database
+    position: Cursor = NOWHERE
+    oldest: Cursor = NOWHERE
+    """Memory holds everything after this cursor, up to `position`."""
+    listeners: list[Listener] = field(default_factory=list)
+    """Called with what is read, as it is read, and with None after reading was interrupted."""
+    _asked: int = 0
+    """How often something was said to be there to read; `_answered` of them were followed by a whole read."""
+    _answered: int = 0
+    _read_at: float = 0.0
+    """When the last whole read began, on the loop's clock."""
+    _interrupted: bool = False
+    _recent: list[Update] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    _whole: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Take up the feed where it stands."""
+        async with self.database.transaction() as connection:
+            self.position = self.oldest = await begin(connection)
+
+    def nudge(self) -> None:
+        """Say that there may be something to read."""
+        self._asked += 1
+        self._nudge.set()
+
+    async def caught_up(self, seconds: float) -> bool:
+        """Wait, no longer than that, for a whole read that began after the last nudge; say whether there was one."""
+        asked = self._asked
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._answered < asked:
+                    await self._whole.wait()
+        return self._answered >= asked
+
+    def age(self) -> float:
+        """Return the seconds since everything was read that there was to read."""
+        return asyncio.get_running_loop().time() - self._read_at
+
+    async def tail(self) -> None:
+        """Read for ever: at once when nudged, every POLL_SECONDS otherwise. A dead database costs time only."""
+        while True:
+            try:
+                await self._read_on()
+            except (OSError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError) as error:
+                log.warning("feed_unreadable", error=str(error))
+                self._interrupted = True
+                await asyncio.sleep(POLL_SECONDS * 10)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._nudge.wait()
+            self._nudge.clear()
+
+    async def _read_on(self) -> None:
+        """Read until there is no more."""
+        asked, began = self._asked, asyncio.get_running_loop().time()
+        while await self._advance() >= READ_AT_ONCE:
+            began = asyncio.get_running_loop().time()
+        self._answered, self._read_at = asked, began
+        whole, self._whole = self._whole, asyncio.Event()
+        whole.set()
+
+    def _tell(self, updates: Sequence[Update] | None) -> None:
+        for listener in self.listeners:
+            listener(updates)
+
+    async def _advance(self) -> int:
+        async with self.database.reading() as connection:
+            updates = await read(connection, self.position)
+        if self._interrupted:
+            self._interrupted = False
+            self._tell(None)
+        if updates:
+            self.position = updates[-1].cursor
+            self._tell(updates)
+            self._recent.extend(updates)
+            if len(self._recent) > 2 * KEPT_IN_MEMORY:
+                self.oldest = self._recent[-KEPT_IN_MEMORY - 1].cursor
+                del self._recent[:-KEPT_IN_MEMORY]
+            news, self._news = self._news, asyncio.Event()
+            news.set()
+        return len(updates)
+
+    async def resume(self, after: Cursor) -> Cursor:
+        """Return the cursor if the feed still holds everything after it, else raise CursorExpired."""
+        async with self.database.reading() as connection:
+            now = await standing(connection)
+            ahead = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+        if after.epoch != now.epoch or after.xid > ahead:
+            raise CursorExpired
+        return after
+
+    async def news(self, after: Cursor, limit: int) -> list[Update]:
+        """Wait until something comes after the cursor, and return it: in order, and of no more than `limit` rows."""
+        while True:
+            news = self._news
+            if after >= self.oldest:
+                start = bisect_right(self._recent, after, key=lambda update: update.cursor)
+                updates = self._recent[start : start + limit]
+            else:
+                async with self.database.reading() as connection:
+                    updates = await read(connection, after, limit)
+            if updates:
+                return updates
+            await news.wait()
+
+    async def follow(self, after: Cursor) -> AsyncIterator[Update]:
+        """Yield every update after the cursor, in order, for ever: first what was missed, then what comes."""
+        while True:
+            for update in await self.news(after, READ_AT_ONCE):
+                yield update
+                after = update.cursor
