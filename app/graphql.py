@@ -34,7 +34,7 @@ from app.streaming import Events, until
 from app.subscriptions import Session, SocketHandler, TextAdapter
 from domain.viewer import Viewer
 
-Authenticate: TypeAlias = Callable[[str], Viewer]
+Authenticate: TypeAlias = Callable[[str], Awaitable[Viewer]]
 OpenContext: TypeAlias = Callable[[Viewer], Awaitable[object]]
 
 JSON = "application/json"
@@ -161,7 +161,7 @@ class GraphQLView(GraphQL[object, None]):
         try:
             if request.method not in {"GET", "POST"}:
                 raise Refused(405, "GraphQL is served by GET and POST.", "METHOD_NOT_ALLOWED", Allow="GET, POST")  # noqa: TRY301
-            request.state.viewer = self.authenticate(bearer(request.headers.get("authorization")))
+            request.state.viewer = await self.authenticate(bearer(request.headers.get("authorization")))
             return await self.run(request, context=await self.open_context(request.state.viewer))
         except Unauthorized as error:
             headers = {"WWW-Authenticate": "Bearer"}
@@ -198,7 +198,7 @@ class GraphQLView(GraphQL[object, None]):
         token = payload.get("token")
         header = payload.get("Authorization", payload.get("authorization", token and f"Bearer {token}"))
         try:
-            context.viewer = self.authenticate(bearer(header))
+            context.viewer = await self.authenticate(bearer(header))
         except Unauthorized as error:
             raise ConnectionRejectionError from error
         return UnsetType()

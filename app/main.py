@@ -103,9 +103,12 @@ def create_app(
         gateway: Gateway = app.state.gateway
         return await gateway.open_context(viewer, now=now)
 
+    async def authenticate(token: str) -> Viewer:
+        return auth.verify(secret, token, now=now())
+
     view = GraphQLView(
         schema or build_schema(),
-        authenticate=lambda token: auth.verify(secret, token, now=now()),
+        authenticate=authenticate,
         open_context=open_context,
         max_body_bytes=settings.max_body_bytes,
         now=now,

@@ -154,9 +154,12 @@ async def tiny_server(
     async def open_context(viewer: Viewer) -> TinyContext:
         return TinyContext(viewer, next(numbers))
 
+    async def authenticate(token: str) -> Viewer:
+        return auth.verify(SECRET, token, now=datetime.now(UTC))
+
     view = GraphQLView(
         build_schema(Query, Mutation, Subscription),
-        authenticate=lambda text: auth.verify(SECRET, text, now=datetime.now(UTC)),
+        authenticate=authenticate,
         open_context=open_context,
         max_body_bytes=max_body_bytes,
         connection_init_wait=connection_init_wait,
