@@ -127,6 +127,10 @@ def token(
     location: Annotated[list[str] | None, typer.Option(help="A location's code, for a STORE; may be repeated.")] = None,
     ttl: Annotated[str, typer.Option(help="How long it is good for, as an ISO 8601 duration.")] = "PT8H",
     name: Annotated[str, typer.Option(help="Who bears it, for the record.")] = "command line",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="A root field it opens (fulfillmentOptions), instead of all of the role's; may be repeated."),
+    ] = None,
 ) -> None:
     """Print a token for the API, and nothing else."""
     from app import auth
@@ -136,6 +140,7 @@ def token(
             _settings().signing_secret(),
             role=_role(role),
             locations=location or [],
+            scopes=scope or [],
             ttl=auth.parse_ttl(ttl),
             name=name,
             now=datetime.now(UTC),

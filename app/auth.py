@@ -1,8 +1,9 @@
 """Access tokens: who the bearer is, what they may do, and until when."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import jwt
 
@@ -17,6 +18,9 @@ AUDIENCE = "crossdock-api"
 
 LONGEST_TTL = timedelta(days=3653)
 
+Claims: TypeAlias = dict[str, Any]
+Key: TypeAlias = str | jwt.PyJWK
+
 
 class Unauthorized(Exception):
     """The caller showed no valid token; the text says what is wrong with it and never repeats it."""
@@ -30,15 +34,40 @@ def parse_ttl(text: str) -> timedelta:
     return ttl
 
 
-def issue(secret: str, *, role: Role, name: str, ttl: timedelta, now: datetime, locations: Iterable[str] = ()) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Whose tokens are believed, and how they say who their bearer is. `leeway` is for clocks that disagree."""
+
+    algorithms: frozenset[str]
+    issuer: str
+    audience: str
+    role_claim: str = "role"
+    locations_claim: str = "locations"
+    leeway: timedelta = timedelta()
+
+
+OURS = Issuer(algorithms=frozenset({ALGORITHM}), issuer=ISSUER, audience=AUDIENCE)
+
+
+def issue(
+    secret: str,
+    *,
+    role: Role,
+    name: str,
+    ttl: timedelta,
+    now: datetime,
+    locations: Iterable[str] = (),
+    scopes: Iterable[str] = (),
+) -> str:
     """Return a token for the role, at these location codes, valid from `now` for `ttl`.
 
-    Raises ValueError where a STORE token names no location, or another role's names one.
+    With scopes it opens only the root fields they name. Raises ValueError where a STORE token names no location, or
+    another role's names one.
     """
     codes = sorted(set(locations))
     if (role is Role.STORE) != bool(codes):
         raise ValueError("a STORE token names its locations; the other roles have none")
-    claims = {
+    claims: Claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": name,
@@ -47,40 +76,76 @@ def issue(secret: str, *, role: Role, name: str, ttl: timedelta, now: datetime, 
         "iat": int(now.timestamp()),
         "exp": int((now + ttl).timestamp()),
     }
+    if scopes:
+        claims["scope"] = " ".join(sorted(set(scopes)))
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-def verify(secret: str, token: str, *, now: datetime) -> Viewer:
+def verify(key: Key, token: str, *, now: datetime, by: Issuer = OURS) -> Viewer:
     """Return the bearer of the token, whose location ids are not looked up yet; or raise Unauthorized."""
     try:
         claims = jwt.decode(
             token,
-            secret,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
+            key,
+            algorithms=list(by.algorithms),
+            audience=by.audience,
+            issuer=by.issuer,
             # Times are compared below with the `now` that was passed in.
-            options={"require": ["exp", "sub", "aud", "iss"], "verify_exp": False, "verify_iat": False},
+            options={
+                "require": ["exp", "sub", "aud", "iss"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
         )
     except jwt.InvalidTokenError:
         raise Unauthorized("The token is not valid.") from None
-    viewer = _viewer(claims)
+    viewer = _viewer(claims, by)
     if viewer.expires_at <= now:
         raise Unauthorized("The token has expired.")
+    if _moment(claims.get("nbf", 0)) > now + by.leeway:
+        raise Unauthorized("The token is not valid yet.")
     return viewer
 
 
-def _viewer(claims: dict[str, Any]) -> Viewer:
+def header_of(token: str) -> Claims:
+    """Return the header of a token, which nobody has verified; raise Unauthorized where it has none."""
     try:
-        role = Role(claims["role"])
-        codes = claims["locations"]
-        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return jwt.get_unverified_header(token)
+    except jwt.InvalidTokenError:
+        raise Unauthorized("The token is not valid.") from None
+
+
+def _viewer(claims: Claims, by: Issuer) -> Viewer:
+    try:
+        role = Role(claims["role"]) if by is OURS else _role_among(claims[by.role_claim])
+        codes = claims["locations"] if by is OURS else claims.get(by.locations_claim, [])
+        scope = claims.get("scope") if by is OURS else None  # theirs are not root fields of ours
+    except (KeyError, TypeError, ValueError):
         raise Unauthorized("The token is not valid.") from None
     is_list = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
-    if not is_list or (role is Role.STORE) != bool(codes):
+    if not is_list or (role is Role.STORE) != bool(codes) or not isinstance(scope, str | None):
         raise Unauthorized("The token is not valid.")
-    return Viewer(role=role, name=claims["sub"], expires_at=expires_at, location_codes=frozenset(codes))
+    return Viewer(
+        role=role,
+        name=claims["sub"],
+        expires_at=_moment(claims["exp"]) + by.leeway,
+        location_codes=frozenset(codes),
+        scopes=None if scope is None else frozenset(scope.split()),
+    )
+
+
+def _role_among(claim: str | list[object]) -> Role:
+    """Return the one role of ours that a claim names: identity providers list those of all systems."""
+    (role,) = set(Role).intersection([claim] if isinstance(claim, str) else claim)
+    return Role(role)
+
+
+def _moment(seconds: object) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)  # type: ignore[arg-type] # what is no number is refused
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise Unauthorized("The token is not valid.") from None
 
 
 def bearer(header: object) -> str:

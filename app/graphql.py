@@ -30,6 +30,7 @@ from app import graphiql
 from app.auth import Unauthorized, bearer
 from app.documents import Documents, holds_nul, no_nul
 from app.faults import present
+from app.jwks import KeysUnavailable
 from app.streaming import Events, until
 from app.subscriptions import Session, SocketHandler, TextAdapter
 from domain.viewer import Viewer
@@ -166,6 +167,9 @@ class GraphQLView(GraphQL[object, None]):
         except Unauthorized as error:
             headers = {"WWW-Authenticate": "Bearer"}
             return _refusal(request, 401, GraphQLError(str(error), extensions={"code": "UNAUTHENTICATED"}), headers)
+        except KeysUnavailable:
+            fault = GraphQLError("Nobody can say who you are. Try again.", extensions={"code": "UNAVAILABLE"})
+            return _refusal(request, 503, fault)
         except Refused as error:
             fault = GraphQLError(error.reason, extensions={"code": error.code})
             return _refusal(request, error.status_code, fault, error.headers)
@@ -199,7 +203,7 @@ class GraphQLView(GraphQL[object, None]):
         header = payload.get("Authorization", payload.get("authorization", token and f"Bearer {token}"))
         try:
             context.viewer = await self.authenticate(bearer(header))
-        except Unauthorized as error:
+        except (Unauthorized, KeysUnavailable) as error:
             raise ConnectionRejectionError from error
         return UnsetType()
 

@@ -14,18 +14,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from app import auth, carriers, graphiql
+from app import carriers, graphiql
 from app.background import running
 from app.carriers import Carriers
 from app.carriers.routes import Doors
 from app.faults import OUTAGES
 from app.graphql import GraphQLView, Schema, build_schema
+from app.identity import Identity
 from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import run_about, work
 from domain import backorders, closing, collection, decisions, idempotency, lateness, reservations, shortage, webhooks
+from domain.api_keys import ApiKeys
 from domain.assignments import COLLECTION
 from domain.availability import Stock
 from domain.errands import Errand
@@ -97,18 +99,15 @@ def create_app(
 
     Whoever serves it sets `app.state.stopping` when it begins to stop: streams of events end then.
     """
-    secret = settings.signing_secret()
+    identity = Identity.of(settings, now=now)
 
     async def open_context(viewer: Viewer) -> Context:
         gateway: Gateway = app.state.gateway
         return await gateway.open_context(viewer, now=now)
 
-    async def authenticate(token: str) -> Viewer:
-        return auth.verify(secret, token, now=now())
-
     view = GraphQLView(
         schema or build_schema(),
-        authenticate=authenticate,
+        authenticate=identity.viewer,
         open_context=open_context,
         max_body_bytes=settings.max_body_bytes,
         now=now,
@@ -117,7 +116,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _gateway(settings, dsn, secret, now) as gateway:
+        async with _gateway(settings, dsn, identity, now) as gateway:
             app.state.gateway = gateway
             metrics.follow(gateway.feed, gateway.stock)
             yield
@@ -158,14 +157,16 @@ async def _opened(dsn: str, *, size: int) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _gateway(settings: Settings, dsn: str, secret: str, now: Callable[[], datetime]) -> AsyncIterator[Gateway]:
+async def _gateway(
+    settings: Settings, dsn: str, identity: Identity, now: Callable[[], datetime]
+) -> AsyncIterator[Gateway]:
     async with _opened(dsn, size=settings.pool_max_size) as database:
         feed = Feed(database)
         await feed.start()
         async with wakeups(dsn=dsn, broadcast_url=settings.broadcast_url, on_wake=feed.nudge) as wake:
-            database.wake = wake
+            database.wake, identity.api_keys = wake, ApiKeys(database)
             networks, stock = Networks(database), Stock(database, feed)
-            promises = Promises(secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
+            promises = Promises(identity.secret.encode(), timedelta(minutes=settings.option_ttl_minutes))
             batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
             targets, seconds = Targets(private=settings.webhook_private), settings.webhook_timeout_seconds
             tellers = Tellers(database=database, feed=feed, dsn=dsn, targets=targets, seconds=seconds, now=now)

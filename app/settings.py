@@ -100,6 +100,26 @@ class Settings(BaseSettings):
         description="What signs tokens and promises; 32 random characters or more, or it can be guessed. "
         "Unset: made once and kept in the data directory; required together with DATABASE_URL.",
     )
+    jwks_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        default=None,
+        description="The public keys of an identity provider, whose RS256 and ES256 tokens are believed then. "
+        "Unset: only tokens signed with the secret are.",
+    )
+    token_issuer: str | None = Field(
+        default=None, min_length=1, description="The `iss` of the provider's tokens; required with JWKS_URL."
+    )
+    token_audience: str | None = Field(
+        default=None, min_length=1, description="The `aud` of the provider's tokens; required with JWKS_URL."
+    )
+    token_role_claim: str = Field(
+        default="role", min_length=1, description="The claim of the provider's tokens that names the role, or lists it."
+    )
+    token_locations_claim: str = Field(
+        default="locations", min_length=1, description="The claim that lists the location codes of a STORE."
+    )
+    token_leeway_seconds: int = Field(
+        default=30, ge=0, le=300, description="By how much the provider's clock may be wrong."
+    )
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     workers: int = Field(default=1, ge=1, le=256, description="How many processes serve.")
@@ -152,6 +172,12 @@ class Settings(BaseSettings):
         description="What carriers sign their messages with: whsec_ and 24 to 64 random bytes in base64. "
         "Unset: no message is taken.",
     )
+
+    @model_validator(mode="after")
+    def _know_the_provider(self) -> Self:
+        if self.jwks_url is not None and (self.token_issuer is None or self.token_audience is None):
+            raise ValueError(f"{PREFIX}JWKS_URL needs {PREFIX}TOKEN_ISSUER and {PREFIX}TOKEN_AUDIENCE")
+        return self
 
     @model_validator(mode="after")
     def _reserve_within_bounds(self) -> Self:

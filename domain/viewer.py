@@ -10,13 +10,21 @@ from domain.vocabulary import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """The bearer of a token. `location_codes` are the token's; `location_ids` those of them that exist."""
+    """The bearer of a token. `location_codes` are the token's; `location_ids` those of them that exist.
+
+    `scopes` are the root fields it opens; None for all that its role may use.
+    """
 
     role: Role
     name: str
     expires_at: datetime
     location_codes: frozenset[str] = frozenset()
     location_ids: frozenset[UUID] = frozenset()
+    scopes: frozenset[str] | None = None
+
+    def may_use(self, field: str) -> bool:
+        """Say whether the viewer's scopes open a root field, by its name in the schema."""
+        return self.scopes is None or field in self.scopes
 
     def works_at(self, location_id: UUID) -> bool:
         """Say whether the viewer sees and does the work of a location."""

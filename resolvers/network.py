@@ -25,7 +25,8 @@ from schema.viewer import Viewer
 async def viewer(info: Info) -> Viewer:
     me, snapshot = info.context.viewer, await info.context.network()
     own = sorted((snapshot.locations[each] for each in me.location_ids), key=lambda location: location.code)
-    return Viewer(role=me.role, name=me.name, locations=[Location.of(location) for location in own])
+    scopes = None if me.scopes is None else sorted(me.scopes)
+    return Viewer(role=me.role, name=me.name, locations=[Location.of(location) for location in own], scopes=scopes)
 
 
 async def location(info: Info, id: strawberry.ID | None = None, code: str | None = None) -> Location | None:

@@ -9,13 +9,14 @@ import strawberry
 from domain import shipments, transfers
 from domain.errors import InvalidInput
 from domain.paging import LARGEST_SIZE
+from schema.api_keys import ApiKey
 from schema.assignments import Assignment, AssignmentLine
 from schema.context import Info
 from schema.inventory import Item, StockLevel, StockMovement
 from schema.network import CarrierService, Location
 from schema.orders import Order, OrderLine
 from schema.paging import Node, parse_id
-from schema.permission import OFFICE, SHOP
+from schema.permission import OFFICE, SETTINGS, SHOP
 from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
 from schema.routing import RoutingDecision, RoutingPolicy
@@ -131,6 +132,11 @@ async def _webhook(info: Info, key: str) -> Webhook | None:
     return Webhook.of(row) if row else None
 
 
+async def _api_key(info: Info, key: str) -> ApiKey | None:
+    row = await info.context.loaders.api_key.load(UUID(key)) if info.context.viewer.role in SETTINGS else None
+    return ApiKey.of(row) if row else None
+
+
 FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Location": _location,
     "CarrierService": _carrier_service,
@@ -148,4 +154,5 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "RoutingPolicy": _routing_policy,
     "RoutingDecision": _routing_decision,
     "Webhook": _webhook,
+    "ApiKey": _api_key,
 }

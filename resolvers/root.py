@@ -6,6 +6,7 @@ from typing import Any
 import strawberry
 
 from resolvers import (
+    api_keys,
     assignments,
     inventory,
     network,
@@ -19,6 +20,7 @@ from resolvers import (
     updates,
     webhooks,
 )
+from schema.api_keys import ApiKey, ApiKeyResult
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
@@ -127,6 +129,9 @@ class Query:
         "policies.",
     )
     webhooks: list[Webhook] = _query(webhooks.webhooks, OFFICE, "All webhooks, the oldest first, inactive ones too.")
+    api_keys: list[ApiKey] = _query(
+        api_keys.api_keys, SETTINGS, "All keys of machines, the newest first, revoked ones too."
+    )
 
 
 @strawberry.type(description="What can be done. Each answers the thing, or a typed error.")
@@ -262,6 +267,12 @@ class Mutation:
     replay_webhook: WebhookResult = _mutation(
         webhooks.replay_webhook, OFFICE, "Send again everything after this cursor, dead letters included."
     )
+    issue_api_key: ApiKeyResult = _mutation(
+        api_keys.issue_api_key,
+        SETTINGS,
+        "Make a key for a machine. Its secret is in this answer and in no other; a lost one is revoked, and made anew.",
+    )
+    revoke_api_key: ApiKeyResult = _mutation(api_keys.revoke_api_key, SETTINGS, "Let a key open nothing any more.")
 
 
 @strawberry.type(description="What can be followed. With `after`, what was missed comes first.")
@@ -299,5 +310,6 @@ NODES = [
     RoutingPolicy,
     RoutingDecision,
     Webhook,
+    ApiKey,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""

@@ -10,6 +10,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain import (
+    api_keys,
     assignments,
     capacity,
     decisions,
@@ -71,6 +72,7 @@ class Loaders:
         self.policy = self._one(policies.versions, lambda each: (each.policy.name, each.policy.version))
         self.committed = self._one(capacity.committed_on, lambda row: (row.location_id, row.day))
         self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
+        self.api_key = self._one(api_keys.api_keys, lambda row: row.id)
         self.webhook = self._one(webhooks.webhooks, lambda row: row.id)
         self.dead_letters = self._many(webhooks.dead_letters, lambda row: row.webhook_id)
 

@@ -23,9 +23,9 @@ SHOP = frozenset({Role.STOREFRONT, Role.OPERATIONS, Role.ADMIN})
 SETTINGS = frozenset({Role.ADMIN})
 
 
-def forbidden(role: Role, name: str) -> GraphQLError:
-    """Return the error for a root field that a role may not call."""
-    return GraphQLError(f"A {role} viewer may not use {name}.", extensions={"code": "FORBIDDEN"})
+def forbidden(reason: str) -> GraphQLError:
+    """Return the error for a root field that a viewer may not call."""
+    return GraphQLError(reason, extensions={"code": "FORBIDDEN"})
 
 
 class Allowed(FieldExtension):
@@ -37,11 +37,13 @@ class Allowed(FieldExtension):
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401
         viewer = info.context.viewer
+        if self.hidden is None and not viewer.may_use(info.field_name):
+            raise forbidden(f"The scopes of this token do not hold {info.field_name}.")
         if viewer.role in self.roles:
             answer: Any = next_(source, info, **kwargs)  # a subscription answers at once, with a generator
             return await answer if inspect.isawaitable(answer) else answer
         if self.hidden is None:
-            raise forbidden(viewer.role, info.field_name)
+            raise forbidden(f"A {viewer.role} viewer may not use {info.field_name}.")
         return self.hidden()
 
 

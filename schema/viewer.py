@@ -11,3 +11,4 @@ class Viewer:
     role: Role
     name: str
     locations: list[Location]
+    scopes: list[str] | None = strawberry.field(description="The root fields that are open; null: all of the role's.")

@@ -40,6 +40,7 @@ THINGS = {
     "Receipt",
     "RoutingPolicy",
     "Webhook",
+    "ApiKey",
 }
 
 

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from domain.tables import (
+    access,
     assignments,
     feed,
     inventory,
@@ -26,6 +27,7 @@ sa.Sequence("transfer_number", start=100001, metadata=SQLModel.metadata)
 metadata = SQLModel.metadata
 
 __all__ = [
+    "access",
     "assignments",
     "feed",
     "inventory",

@@ -107,7 +107,7 @@ FIELDS = {
     "FenceCount": {"office": "fence locations"},
     "Fence": {"office": "kind limit tags forbid locations"},
     "Rating": {"office": "kind weight tags locationKinds"},
-    "Viewer": {"everybody": "role name", "stores": "locations"},
+    "Viewer": {"everybody": "role name", "nobody": "scopes", "stores": "locations"},
     "Address": {"everybody": "name lines postalCode city region country position"},
     "GeoPoint": {"everybody": "latitude longitude"},
     "Money": {"everybody": "amount currency"},
@@ -129,10 +129,14 @@ FIELDS = {
     "ItemConnection": {"everybody": "edges pageInfo totalCount"},
     "ItemEdge": {"everybody": "node cursor"},
     "Webhook": {"office": "id url kinds active failing deliveredThrough version deadLetters", "nobody": "secret"},
+    "ApiKey": {
+        "owner": "id name role locations scopes createdBy createdAt expiresAt revokedAt lastUsedAt", "nobody": "secret",
+    },
     "DeadLetter": {"office": "cursor at kind attempts error"},
 }  # fmt: skip
 READERS = {"everybody": set(Role), "stores": {Role.STORE}, "not stores": set(Role) - {Role.STORE}}
 READERS["office"] = {Role.OPERATIONS, Role.ADMIN}
+READERS["owner"] = {Role.ADMIN}
 READERS["nobody"] = set()
 READERS["staff"] = READERS["own place"] = set(Role) - {Role.STOREFRONT}
 RULE = {(kind, name): who for kind, parts in FIELDS.items() for who, names in parts.items() for name in names.split()}
@@ -157,6 +161,7 @@ LISTS = {
     "routingPolicies": ("RoutingPolicy", ""),
     "simulateRouting": ("RoutingSimulation", f"(input: {SIMULATED})"),
     "webhooks": ("Webhook", ""),
+    "apiKeys": ("ApiKey", ""),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
 NEVER_FILLED = {"Address.region", "Shipment.trackingUrl"}
@@ -188,6 +193,7 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     ids["RoutingPolicy"] = [town.policy]
     ids["RoutingDecision"] = [town.decision]
     ids["Webhook"] = [town.webhook]
+    ids["ApiKey"] = [town.key]
     for kind, some in ids.items():
         for part in selections(kind):
             yield f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {part} }} }} }}", {"ids": some}

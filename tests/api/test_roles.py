@@ -100,6 +100,9 @@ ROOTS = {
     "saveRoutingPolicy": ("the owner", 'input: {name: "fastest", fences: [], ratings: [], activate: false}'),
     "saveWebhook": ("the owner", 'input: {url: "https://93.184.215.14/", kinds: [], active: false}'),
     "webhooks": ("the office", ""),
+    "apiKeys": ("the owner", ""),
+    "issueApiKey": ("the owner", 'input: {name: "erp", role: OPERATIONS}'),
+    "revokeApiKey": ("the owner", "id: <key>"),
     "replayWebhook": ("the office", "id: <webhook>, after: <start>"),
     "deleteWebhook": ("the owner", "id: <webhook>"),
     "saveCarrierService": ("the owner", 'input: {code: "parcel", name: "Standard"}'),
@@ -123,7 +126,7 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "open": share.ids["Order"][1], "wanted": share.ids["OrderLine"][1], "dropped": share.dropped["id"],
         "code": share.pickup_code, "number": share.tracking_number, "start": town.start,
         "warehouse": town.house.ids["WB"], **share.motion,
-        "token": town.token, "reservation": town.reservation, "webhook": town.webhook,
+        "token": town.token, "reservation": town.reservation, "webhook": town.webhook, "key": town.key,
     }  # fmt: skip
     for thing, value in things.items():
         arguments = arguments.replace(f"<{thing}>", json.dumps(value))

@@ -87,7 +87,7 @@ class Town:
     """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it.
 
     `token` is that of an option, `reservation` the id of what was reserved from it, and `policy` that of a policy.
-    `decision` is why the shared order was routed as it was. `webhook` is inactive.
+    `decision` is why the shared order was routed as it was. `webhook` is inactive, `key` revoked.
     """
 
     house: House
@@ -98,6 +98,7 @@ class Town:
     policy: str
     decision: str
     webhook: str
+    key: str
     shares: dict[str, Share] = field(default_factory=dict)
 
     async def post(self, caller: Caller, query: str, **variables: Any) -> dict[str, Any]:
@@ -176,6 +177,7 @@ async def settled(house: House) -> Town:
         policy=await _policy(house),
         decision=decision["id"],
         webhook=await _webhook(house),
+        key=await _api_key(house),
     )
     for code, caller, sku, figure, name in (("SM", OWN, "quill", 701, "Bert"), ("SN", OTHER, "quiz", 702, "Cora")):
         town.shares[code] = await _share(town, code, caller, sku, figure, name)
@@ -440,3 +442,17 @@ def objects(answer: Any) -> Iterator[dict[str, Any]]:
     if isinstance(answer, list):
         for each in answer:
             yield from objects(each)
+
+
+async def _api_key(house: House) -> str:
+    """Return the id of an API key that was used, and revoked."""
+    wish = {"name": "till", "role": "STORE", "locationCodes": ["SM"], "scopes": ["viewer"]}
+    query = """mutation ($input: ApiKeyInput!) { issueApiKey(input: $input) { ... on ApiKey { id secret } } }"""
+    expires_at = (house.now + timedelta(days=1)).isoformat()
+    made = await house.ask(Role.ADMIN, query, input={**wish, "expiresAt": expires_at})
+    headers = {"Authorization": f"Bearer {made['secret']}"}
+    answer = await house.http.post("/graphql", json={"query": "{ viewer { name } }"}, headers=headers)
+    assert answer.json() == {"data": {"viewer": {"name": "till"}}}
+    await house.ask(Role.ADMIN, "mutation ($id: ID!) { revokeApiKey(id: $id) { __typename } }", id=made["id"])
+    key: str = made["id"]
+    return key

@@ -1,0 +1,88 @@
+"""API keys: how machines say who they are."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.vocabulary import Role
+from tests.api.house import ERROR, House
+
+FIELDS = "id name role scopes secret createdBy expiresAt revokedAt lastUsedAt locations { code }"
+ISSUE = f"""mutation ($input: ApiKeyInput!) {{ issueApiKey(input: $input) {{ __typename ... on ApiKey {{ {FIELDS} }}
+    {ERROR} }} }}"""
+REVOKE = f"mutation ($id: ID!) {{ revokeApiKey(id: $id) {{ __typename ... on ApiKey {{ {FIELDS} }} {ERROR} }} }}"
+WHO = "{ viewer { name role scopes locations { code } } }"
+
+
+async def issued(house: House, **wish: object) -> dict[str, Any]:
+    key: dict[str, Any] = await house.ask(Role.ADMIN, ISSUE, input={"name": "till", "role": "OPERATIONS", **wish})
+    return key
+
+
+async def asked(house: House, key: str, query: str = WHO) -> tuple[int, dict[str, Any]]:
+    answer = await house.http.post("/graphql", json={"query": query}, headers={"Authorization": f"Bearer {key}"})
+    return answer.status_code, answer.json()
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    return [error["extensions"]["code"] for error in answer["errors"]]
+
+
+async def test_a_key_says_who_bears_it_until_it_is_revoked(house: House) -> None:
+    key = await issued(house, role="STORE", locationCodes=["SM"])
+    assert (key["createdBy"], key["locations"], key["lastUsedAt"]) == ("admin", [{"code": "SM"}], None)
+    viewer = {"name": "till", "role": "STORE", "scopes": None, "locations": [{"code": "SM"}]}
+    assert await asked(house, key["secret"]) == (200, {"data": {"viewer": viewer}})
+    (listed,) = await house.ask(Role.ADMIN, f"{{ apiKeys {{ {FIELDS} }} }}")
+    assert listed["lastUsedAt"]
+    assert {**listed, "lastUsedAt": None} == {**key, "secret": None}
+
+    revoked = await house.ask(Role.ADMIN, REVOKE, id=key["id"])
+    assert revoked["revokedAt"]
+    house.clock[0] += timedelta(seconds=6)
+    assert (await asked(house, key["secret"]))[0] == 401
+    assert (await house.ask(Role.ADMIN, REVOKE, id=key["id"]))["revokedAt"] == revoked["revokedAt"]
+    assert (await house.ask(Role.ADMIN, REVOKE, id=house.ids["SM"]))["__typename"] == "NotFoundError"
+
+
+async def test_a_key_expires(house: House) -> None:
+    key = await issued(house, expiresAt=(house.now + timedelta(hours=1)).isoformat())
+    assert (await asked(house, key["secret"]))[0] == 200
+    house.clock[0] += timedelta(hours=1)
+    assert (await asked(house, key["secret"]))[0] == 401
+
+
+async def test_scopes_open_the_root_fields_they_name_and_no_other(house: House) -> None:
+    key = await issued(house, role="ADMIN", scopes=["viewer", "issueApiKey"])
+    assert (await asked(house, key["secret"]))[1]["data"]["viewer"]["scopes"] == ["issueApiKey", "viewer"]
+    for query in ("{ orders { totalCount } }", '{ node(id: "") { id } }', "{ apiKeys { id } }"):
+        assert codes((await asked(house, key["secret"], query))[1]) == ["FORBIDDEN"]
+    more = 'mutation { issueApiKey(input: {name: "more", role: ADMIN %s}) { ... on UserError { message path } } }'
+    for scopes in ("", ", scopes: null", ', scopes: ["viewer", "apiKeys"]'):
+        refused = (await asked(house, key["secret"], more % scopes))[1]["data"]["issueApiKey"]
+        assert refused["path"] == ["input", "scopes"], "a key makes no key that opens more than it does"
+
+
+@pytest.mark.parametrize(
+    ("wish", "path"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "n" * 101}, "name"),
+        ({"name": "a\u0007b"}, "name"),
+        ({"role": "STORE"}, "locationCodes"),
+        ({"locationCodes": ["SM"]}, "locationCodes"),
+        ({"role": "STORE", "locationCodes": ["SM", "nowhere"]}, "locationCodes"),
+        ({"scopes": ["viewers"]}, "scopes"),
+        ({"expiresAt": "2026-03-04T11:00:00Z"}, "expiresAt"),
+    ],
+)
+async def test_a_key_that_cannot_be_is_refused(house: House, wish: dict[str, object], path: str) -> None:
+    refused = await issued(house, **wish)
+    assert (refused["__typename"], refused["path"]) == ("InvalidInputError", ["input", path])
+
+
+async def test_what_is_no_key_opens_nothing(house: House) -> None:
+    secret = (await issued(house))["secret"]
+    wrong = ["cdk_", "cdk__", "cdk_x_y", secret[:-1], secret + "x", secret.replace("cdk_0", "cdk_1"), "cdk_" + "0" * 32]
+    assert [(await asked(house, key))[0] for key in wrong] == [401] * len(wrong)
