@@ -34,7 +34,7 @@ async def test_a_key_says_who_bears_it_until_it_is_revoked(house: House) -> None
     assert (key["createdBy"], key["locations"], key["lastUsedAt"]) == ("admin", [{"code": "SM"}], None)
     viewer = {"name": "till", "role": "STORE", "scopes": None, "locations": [{"code": "SM"}]}
     assert await asked(house, key["secret"]) == (200, {"data": {"viewer": viewer}})
-    (listed,) = await house.ask(Role.ADMIN, f"{{ apiKeys {{ {FIELDS} }} }}")
+    (listed,) = await house.ask(Role.ADMIN, f"{{ apiKeys {{ __typename {FIELDS} }} }}")
     assert listed["lastUsedAt"]
     assert {**listed, "lastUsedAt": None} == {**key, "secret": None}
 
