@@ -13,7 +13,8 @@ from domain.orders import OPEN, OrderLineRow, OrderRow
 from domain.text import check_optional_text
 from domain.vocabulary import AssignmentStatus, MovementReason, OrderAction, OrderStatus, UpdateKind
 
-GIVEN_BACK_FIRST = (AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED, AssignmentStatus.PICKING)
+_S = AssignmentStatus
+GIVEN_BACK_FIRST = (_S.HELD, _S.OFFERED, _S.ACCEPTED, _S.PICKING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class Cancelling(Record):
     async def _end(self, order: OrderRow, work: Sequence[AssignmentRow], what: str, reason: str | None) -> OrderRow:
         """Say what was cancelled, and bring the order to what is left of it."""
         message = f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}."
-        places = sorted({row.location_id for row in work})
+        places = sorted({row.location_id for row in work if not row.withheld})
         told = orders.Told(order_id=order.id, channel=order.channel, location_ids=places)
         step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
         await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])

@@ -33,7 +33,7 @@ _NEXT = """
 SELECT l.updated_at, a.id
   FROM location l
   LEFT JOIN assignment a ON a.location_id = l.id
-        AND a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
+        AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
  WHERE l.id = $1 AND l.status = 'CLOSED'
  ORDER BY a.due_at, a.id LIMIT 1
 """

@@ -37,7 +37,10 @@ async def look(connection: Connection, key: str, now: datetime) -> None:
     since = datetime.fromisoformat(key) if key else LONG_AGO
     rows = await connection.fetch(_MARK, since, now, record_class=orders.OrderRow)
     places = await connection.fetch(
-        "SELECT order_id, array_agg(DISTINCT location_id) FROM assignment WHERE order_id = ANY ($1::uuid[]) GROUP BY 1",
+        """
+        SELECT order_id, array_agg(DISTINCT location_id) FROM assignment
+         WHERE order_id = ANY ($1::uuid[]) AND NOT withheld GROUP BY 1
+        """,
         [row.id for row in rows],
     )
     told_at: dict[UUID, list[UUID]] = dict(places)

@@ -17,7 +17,7 @@ from domain.vocabulary import AssignmentStatus, FulfillmentMethod, OrderStatus, 
 
 UNDERWAY = frozenset({AssignmentStatus.PICKING, AssignmentStatus.PACKED, AssignmentStatus.READY_FOR_PICKUP})
 WAITING = frozenset({AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED})
-OPEN = UNDERWAY | WAITING
+OPEN = UNDERWAY | WAITING | {AssignmentStatus.HELD}
 
 
 class OrderRow(Row):
@@ -46,6 +46,10 @@ class OrderRow(Row):
     version: int
     allow_backorder: bool
     late: bool
+    payment: str
+    hold_reason: str | None
+    released_at: datetime | None
+    blocked_location_ids: list[UUID]
 
 
 class OrderLineRow(Row):
@@ -118,7 +122,8 @@ def listing(which: OrderFilter, *, sort: OrderSort = OrderSort.PLACED_AT, descen
     listed.where_given("channel = ANY (?::text[])", which.channel)
     listed.where_given("method = ANY (?::text[])", which.method)
     listed.where_given(
-        "id IN (SELECT order_id FROM assignment WHERE location_id = ANY (?::uuid[]))", which.location_ids
+        "id IN (SELECT order_id FROM assignment WHERE location_id = ANY (?::uuid[]) AND NOT withheld)",
+        which.location_ids,
     )
     listed.where_given("id IN (SELECT order_id FROM order_line WHERE sku = ?)", which.sku)
     listed.where_given("lower(customer_email) = lower(?)", which.customer_email)
@@ -257,13 +262,16 @@ def standing(order: OrderRow, lines: Sequence[OrderLineRow], work: Sequence[str]
         if not fulfilled:
             return OrderStatus.CANCELLED
         return OrderStatus.COMPLETED if order.method == FulfillmentMethod.PICKUP else OrderStatus.FULFILLED
-    if fulfilled:
-        return OrderStatus.PARTIALLY_FULFILLED
-    if UNDERWAY & set(work):
-        return OrderStatus.IN_FULFILLMENT
-    if WAITING & set(work):
-        return OrderStatus.ROUTED
-    return OrderStatus.BACKORDERED if order.allow_backorder else OrderStatus.UNROUTABLE
+    for holds, status in (
+        (order.status == OrderStatus.ON_HOLD, OrderStatus.ON_HOLD),
+        (fulfilled, OrderStatus.PARTIALLY_FULFILLED),
+        (UNDERWAY & set(work), OrderStatus.IN_FULFILLMENT),
+        (WAITING & set(work), OrderStatus.ROUTED),
+        (order.allow_backorder, OrderStatus.BACKORDERED),
+    ):
+        if holds:
+            return status
+    return OrderStatus.UNROUTABLE
 
 
 _SENTENCES = {
@@ -312,7 +320,7 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
     """
     await connection.execute(_COUNT_WAITING, order.id, sorted(OPEN))
     lines = await lines_of(connection, [order.id])
-    work = await connection.fetch("SELECT status, location_id FROM assignment WHERE order_id = $1", order.id)
+    work = await connection.fetch("SELECT status, location_id, withheld FROM assignment WHERE order_id = $1", order.id)
     status = standing(order, lines, [row["status"] for row in work])
     if status is OrderStatus.FULFILLED and await _delivered(connection, order.id):
         status = OrderStatus.COMPLETED
@@ -324,7 +332,8 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
         status,
         now,
     )
-    told = Told(order_id=order.id, channel=order.channel, location_ids=sorted({row["location_id"] for row in work}))
+    places = sorted({row["location_id"] for row in work if not row["withheld"]})
+    told = Told(order_id=order.id, channel=order.channel, location_ids=places)
     at_once = status is OrderStatus.COMPLETED and order.status != OrderStatus.FULFILLED
     through = [OrderStatus.FULFILLED, status] if at_once else [status]
     cancelled = status is OrderStatus.CANCELLED

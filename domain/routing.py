@@ -38,12 +38,16 @@ MOST_TRIES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """The order whose work is offered; `offers_before` counts the assignments it had before."""
+    """The order whose work is offered; `offers_before` counts the assignments it had before.
+
+    Work of an order that is `held` is planned only, and nobody is told of it.
+    """
 
     order_id: UUID
     method: FulfillmentMethod
     channel: str
     offers_before: int = 0
+    held: bool = False
 
 
 class NewAssignment(NamedTuple):
@@ -109,9 +113,11 @@ def offers(
             parcel.arrives_latest,
             parcel.work_day if location.capacity else None,
         )
-        work.location_ids.append(location.id)
         work.assignments.append(assignment)
         work.lines += _lines(parcel, assignment, offered.channel, line_ids, ids)
+        if offered.held:
+            continue
+        work.location_ids.append(location.id)
         work.facts.append(
             feed.Fact(
                 kind=UpdateKind.ASSIGNMENT_OFFERED,
@@ -222,7 +228,10 @@ async def _tell(connection: Connection, order: OrderRow, work: Work, *, now: dat
     if status in {OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
         status = OrderStatus.ROUTED
     told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
-    step = orders.Step(kind=UpdateKind.ORDER_ROUTED, status=status, message="Routed to its locations.")
+    held = status is OrderStatus.ON_HOLD
+    kind = UpdateKind.ORDER_CHANGED if held else UpdateKind.ORDER_ROUTED
+    message = "Planned for its locations." if held else "Routed to its locations."
+    step = orders.Step(kind=kind, status=status, message=message)
     await orders.note(connection, [orders.entry(told, step, actor=None, now=now), *work.entries])
     await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
 
@@ -264,6 +273,7 @@ async def _work(
         method=FulfillmentMethod(order.method),
         channel=order.channel,
         offers_before=offers_before,
+        held=order.status == OrderStatus.ON_HOLD,
     )
     return offers(snapshot, parcels, offered, {line.sku: line.id for line in wish.lines}, now=now)
 

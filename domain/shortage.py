@@ -49,7 +49,7 @@ async def settle(
 _LATEST_PROMISED_FIRST = """
 SELECT a.id, l.quantity - l.short - l.picked AS open
   FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
- WHERE l.sku = $1 AND a.location_id = $2 AND a.status IN ('OFFERED', 'ACCEPTED', 'PICKING')
+ WHERE l.sku = $1 AND a.location_id = $2 AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING')
    AND l.quantity - l.short - l.picked > 0
  ORDER BY a.arrives_latest DESC, a.id DESC
 """

@@ -109,6 +109,13 @@ class OrderStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class Payment(StrEnum):
+    """PREPAID: paid by another system. ON_COLLECTION: click and reserve, paid at the counter."""
+
+    PREPAID = "PREPAID"
+    ON_COLLECTION = "ON_COLLECTION"
+
+
 class OrderAction(StrEnum):
     """What may be done with an order as a whole."""
 
@@ -123,8 +130,9 @@ class OrderAction(StrEnum):
 
 
 class AssignmentStatus(StrEnum):
-    """Where a location's share of an order stands."""
+    """Where a location's share of an order stands. HELD: its order is on hold, and no location knows of it."""
 
+    HELD = "HELD"
     OFFERED = "OFFERED"
     ACCEPTED = "ACCEPTED"
     PICKING = "PICKING"

@@ -10,7 +10,7 @@ from domain import assignments as work
 from domain.assignments import Desk
 from domain.errors import InvalidPickupCode
 from domain.paging import Page
-from domain.vocabulary import RejectReason
+from domain.vocabulary import RejectReason, Role
 from schema.assignments import (
     Assignment,
     AssignmentBy,
@@ -30,7 +30,7 @@ async def assignments(
     context, by = info.context, order_by or AssignmentBy()
     which = (where or AssignmentWhere()).value()
     asked = which.location_ids[0] if which.location_ids else None
-    which = replace(which, location_ids=context.narrowed(asked))
+    which = replace(which, location_ids=context.narrowed(asked), withheld=context.viewer.role is not Role.STORE)
     listing = work.listing(which, sort=by.field, descending=by.direction is Direction.DESC)
     return await connect(context.database, listing, page, Assignment.of)
 

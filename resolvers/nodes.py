@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from domain import shipments, transfers
+from domain import assignments, shipments, transfers
 from domain.errors import InvalidInput
 from domain.paging import LARGEST_SIZE
 from schema.api_keys import ApiKey
@@ -94,13 +94,13 @@ async def _order_line(info: Info, key: str) -> OrderLine | None:
 
 async def _assignment(info: Info, key: str) -> Assignment | None:
     row = await info.context.loaders.assignment.load(UUID(key))
-    return Assignment.of(row) if row and info.context.viewer.works_at(row.location_id) else None
+    return Assignment.of(row) if row and assignments.visible(row, info.context.viewer) else None
 
 
 async def _assignment_line(info: Info, key: str) -> AssignmentLine | None:
     row = await info.context.loaders.assignment_line.load(UUID(key))
     work = await info.context.loaders.assignment.load(row.assignment_id) if row else None
-    return AssignmentLine.of(row) if row and work and info.context.viewer.works_at(work.location_id) else None
+    return AssignmentLine.of(row) if row and work and assignments.visible(work, info.context.viewer) else None
 
 
 async def _shipment(info: Info, key: str) -> Shipment | None:

@@ -137,7 +137,7 @@ class Context:
         """Say whether the viewer may see an order whose id it knows: a store only one that it has or had work of."""
         if self.viewer.role is not Role.STORE:
             return True
-        return any(self.viewer.works_at(work.location_id) for work in await self.loaders.assignments.load(order_id))
+        return any(assignments.visible(row, self.viewer) for row in await self.loaders.assignments.load(order_id))
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -13,7 +13,7 @@ from domain.change import UNSET, Unset
 from domain.network import CarrierServiceChange, CarrierServiceRow, LocationChange, LocationRecord, LocationRow
 from domain.paging import Page
 from domain.places import Address as AddressValue
-from domain.vocabulary import AssignmentStatus, LocationKind, LocationService, LocationStatus, ServiceLevel
+from domain.vocabulary import AssignmentStatus, LocationKind, LocationService, LocationStatus, Role, ServiceLevel
 from schema.context import Info
 from schema.errors import InvalidInputError, NotFoundError, VersionConflictError
 from schema.paging import Connection, Node, Paged, connect, global_id, no_rows, node_of
@@ -172,9 +172,11 @@ class Location(Node):
     async def assignments(
         self, info: Info, page: Page, status: list[AssignmentStatus] | None = None
     ) -> Connection[Annotated["Assignment", strawberry.lazy("schema.assignments")]]:
-        if not info.context.viewer.works_at(self.row.id):
+        viewer = info.context.viewer
+        if not viewer.works_at(self.row.id):
             return no_rows()
-        listing = work.listing(work.AssignmentFilter(location_ids=[self.row.id], status=status))
+        withheld = viewer.role is not Role.STORE
+        listing = work.listing(work.AssignmentFilter(location_ids=[self.row.id], status=status, withheld=withheld))
         return await connect(info.context.database, listing, page, node_of)
 
 

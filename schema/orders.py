@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import strawberry
 
 from domain import order_actions, orders, shipments
+from domain.assignments import visible
 from domain.cancelling import CancelledLine
 from domain.cart import CartLine
 from domain.money import check_currency, to_minor
@@ -15,7 +16,7 @@ from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort, Timeli
 from domain.placement import NewOrder
 from domain.places import Address as AddressValue
 from domain.viewer import Viewer
-from domain.vocabulary import FulfillmentMethod, OrderAction, OrderStatus, Role, ServiceLevel
+from domain.vocabulary import FulfillmentMethod, OrderAction, OrderStatus, Payment, Role, ServiceLevel
 from schema.context import Info
 from schema.errors import (
     ActionNotAllowedError,
@@ -103,12 +104,14 @@ class Order(Node):
     channel: str
     method: FulfillmentMethod
     level: ServiceLevel | None
+    payment: Payment
     tags: list[str]
     placed_at: datetime
     updated_at: datetime
     promised_earliest: datetime | None
     promised_latest: datetime | None
     late: bool = strawberry.field(description="The promise can no longer be kept.")
+    hold_reason: str | None = strawberry.field(description="Why it is on hold, where somebody said so.")
     shipping_price: Money
     total: Money
     version: int
@@ -123,12 +126,14 @@ class Order(Node):
             channel=row.channel,
             method=FulfillmentMethod(row.method),
             level=ServiceLevel(row.level) if row.level else None,
+            payment=Payment(row.payment),
             tags=row.tags,
             placed_at=row.placed_at,
             updated_at=row.updated_at,
             promised_earliest=row.promised_earliest,
             promised_latest=row.promised_latest,
             late=row.late,
+            hold_reason=row.hold_reason,
             shipping_price=Money.of(row.shipping_price, row.currency),
             total=Money.of(row.total, row.currency),
             version=row.version,
@@ -162,7 +167,7 @@ class Order(Node):
     async def assignments(self, info: Info) -> list[Annotated["Assignment", strawberry.lazy("schema.assignments")]]:
         viewer = info.context.viewer
         rows = await info.context.loaders.assignments.load(self.row.id)
-        return [node_of(row) for row in rows if viewer.works_at(row.location_id)]
+        return [node_of(row) for row in rows if visible(row, viewer)]
 
     @edge(allow=EVERYBODY, description="A STORE viewer sees those of its own locations.")
     async def shipments(self, info: Info) -> list[Annotated["Shipment", strawberry.lazy("schema.shipments")]]:
@@ -243,6 +248,9 @@ class PlaceOrderInput:
     currency: str = "EUR"
     customer: CustomerInput
     tags: list[str] = strawberry.field(default_factory=list)
+    payment: Payment = strawberry.field(
+        default=Payment.PREPAID, description="ON_COLLECTION, click and reserve, is for pickups."
+    )
     lines: list[OrderLineInput]
     option_token: str | None = strawberry.field(
         default=None, description="The option the shopper chose (an incomplete one places what it covers), or ..."
@@ -258,6 +266,10 @@ class PlaceOrderInput:
     pickup_location_id: strawberry.ID | None = None
     allow_backorder: bool = strawberry.field(
         default=False, description="Accept lines that no location has now: they wait for stock."
+    )
+    hold: bool = strawberry.field(
+        default=False,
+        description="Plan it and reserve its stock, and offer it to nobody before release (payment or fraud review).",
     )
 
     def value(self) -> NewOrder:
@@ -285,6 +297,8 @@ class PlaceOrderInput:
             level=self.level,
             ship_to=self.ship_to.value() if self.ship_to else None,
             allow_backorder=self.allow_backorder,
+            payment=self.payment,
+            hold=self.hold,
             pickup_location_id=(
                 None if self.pickup_location_id is None else uuid_of(self.pickup_location_id, "Location")
             ),

@@ -29,8 +29,10 @@ strawberry.enum(
 strawberry.enum(
     vocabulary.AssignmentStatus,
     description="OFFERED -> ACCEPTED -> PICKING -> PACKED -> HANDED_OVER (delivery), or PACKED -> READY_FOR_PICKUP -> "
-    "COLLECTED (pickup). OFFERED, ACCEPTED or PICKING -> REJECTED: its lines are routed anew.",
+    "COLLECTED (pickup). OFFERED, ACCEPTED or PICKING -> REJECTED: its lines are routed anew. "
+    "HELD: planned for an order on hold, its stock reserved; no store knows of it.",
 )
+strawberry.enum(vocabulary.Payment, description="PREPAID: paid by another system. ON_COLLECTION: paid at the counter.")
 strawberry.enum(vocabulary.AssignmentAction, description="What a location may do with its share of an order.")
 strawberry.enum(
     vocabulary.ShipmentStatus,

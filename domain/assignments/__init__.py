@@ -11,6 +11,7 @@ from domain.assignments.reading import (
     lines,
     lines_of,
     listing,
+    visible,
 )
 from domain.assignments.record import Record
 from domain.assignments.work import COLLECTION, Collected, Desk, Picked
@@ -33,4 +34,5 @@ __all__ = [
     "lines",
     "lines_of",
     "listing",
+    "visible",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from domain.assignments.reading import AssignmentRow
+from domain.assignments.reading import AssignmentRow, visible
 from domain.viewer import Viewer
 from domain.vocabulary import AssignmentAction, AssignmentStatus, FulfillmentMethod
 
@@ -45,7 +45,7 @@ SENTENCES: Mapping[AssignmentStatus, str] = {
 
 def allowed_actions(row: AssignmentRow, viewer: Viewer) -> list[AssignmentAction]:
     """Return what the viewer may do with an assignment as it stands."""
-    if not viewer.works_at(row.location_id) or row.restocked_at:
+    if not visible(row, viewer) or row.restocked_at:
         return []
     return [
         action for action, move in MOVES.items() if row.status in move.sources and move.method in {None, row.method}

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
 from domain.paging import Listing
 from domain.transaction import Connection, Row
+from domain.viewer import Viewer
+from domain.vocabulary import Role
 
 
 class AssignmentRow(Row):
@@ -30,6 +32,8 @@ class AssignmentRow(Row):
     collect_by: datetime | None
     restocked_at: datetime | None
     """Since when nothing that was picked for work called off is missing from its shelf."""
+    work_day: date | None
+    withheld: bool
     version: int
 
 
@@ -62,6 +66,8 @@ class AssignmentFilter:
     status: Sequence[str] | None = None
     method: Sequence[str] | None = None
     due_before: datetime | None = None
+    withheld: bool = False
+    """Whether to list also what no location knows of."""
 
 
 def listing(
@@ -80,7 +86,13 @@ def listing(
     listed.where_given("status = ANY (?::text[])", which.status)
     listed.where_given("method = ANY (?::text[])", which.method)
     listed.where_given("due_at < ?", which.due_before)
+    listed.where_given("withheld = ?", None if which.withheld else False)
     return listed
+
+
+def visible(row: AssignmentRow, viewer: Viewer) -> bool:
+    """Say whether a viewer may know of an assignment: a store of its own, once it was offered."""
+    return viewer.works_at(row.location_id) and not (row.withheld and viewer.role is Role.STORE)
 
 
 async def assignments(connection: Connection, ids: Sequence[UUID]) -> list[AssignmentRow]:

@@ -55,7 +55,10 @@ class Record:
         reason: RejectReason | None = None,
         why: str = "",
     ) -> AssignmentRow:
-        """Write a status, tell it to the feed and, where it is a new one, to the order's timeline."""
+        """Write a status, tell it to the feed and, where it is a new one, to the order's timeline.
+
+        Of work that is withheld nobody is told.
+        """
         updated: AssignmentRow = await self.connection.fetchrow(
             """
             UPDATE assignment SET status = $2, reject_reason = coalesce($3, reject_reason),
@@ -68,6 +71,11 @@ class Record:
             self.viewer.name if status is AssignmentStatus.ACCEPTED else None,
             record_class=AssignmentRow,
         )
+        if not row.withheld:
+            await self._tell(row, order, status, why)
+        return updated
+
+    async def _tell(self, row: AssignmentRow, order: OrderRow, status: AssignmentStatus, why: str) -> None:
         await feed.record(
             self.connection,
             [
@@ -85,7 +93,6 @@ class Record:
         if status != row.status:
             sentence = SENTENCES[status].format(place="{place}", number=row.number, reason=why)
             await self.say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)
-        return updated
 
     async def say(self, order: OrderRow, row: AssignmentRow, kind: UpdateKind, sentence: str) -> None:
         """Tell the order's timeline of an assignment; {place} is its location."""

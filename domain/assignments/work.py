@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain import inventory, orders, policies, routing
 from domain.assignments.moves import MOVES, allowed_actions
-from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of
+from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of, visible
 from domain.assignments.record import Record
 from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
 from domain.inventory import Movement
@@ -90,7 +90,7 @@ class Desk(Record):
 
     async def shut(self, assignment_id: UUID) -> None:
         """Take open work from a location that has closed, and route it anew; what is packed has to be put back."""
-        row, order = await self._take(assignment_id)
+        row, order = await self._lock(assignment_id)
         trigger = RoutingTrigger.LOCATION_CLOSED
         if MOVES[AssignmentAction.REJECT].sources >= {row.status}:
             await self._refuse(row, order, RejectReason.CLOSED, "the location has closed", trigger)
@@ -252,7 +252,7 @@ class Desk(Record):
 
         `quantity` is at most what is neither picked nor short yet. With every line short, the assignment is rejected.
         """
-        row, order = await self._take(assignment_id)
+        row, order = await self._lock(assignment_id)
         (line,) = [line for line in await lines_of(self.connection, [row.id]) if line.sku == sku]
         await self.connection.execute(
             "UPDATE assignment_line SET short = short + $2, short_reason = $3 WHERE id = $1",
@@ -302,6 +302,12 @@ class Desk(Record):
 
     async def _take(self, assignment_id: UUID) -> tuple[AssignmentRow, OrderRow]:
         """Lock the order of an assignment, then read both; NotFound where the viewer may not know of it."""
+        row, order = await self._lock(assignment_id)
+        if not visible(row, self.viewer):
+            raise NotFound(message="There is no such assignment.", path=("id",))
+        return row, order
+
+    async def _lock(self, assignment_id: UUID) -> tuple[AssignmentRow, OrderRow]:
         await self.connection.execute(
             """
             SELECT 1 FROM customer_order
@@ -310,7 +316,7 @@ class Desk(Record):
             assignment_id,
         )
         rows = await assignments(self.connection, [assignment_id])
-        if not rows or not self.viewer.works_at(rows[0].location_id):
+        if not rows:
             raise NotFound(message="There is no such assignment.", path=("id",))
         return rows[0], await orders.order(self.connection, rows[0].order_id)
 

@@ -10,7 +10,7 @@ WITH ledger AS (
 ), open AS (
     SELECT l.sku, a.location_id, l.quantity - l.short AS held, 0 AS expected
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
-     WHERE a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
+     WHERE a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
     UNION ALL
     SELECT l.sku, a.location_id, l.picked, 0
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
@@ -64,7 +64,7 @@ _ORDERS = """
 WITH work AS (
     SELECT l.order_line_id, sum(l.quantity - l.short) AS quantity
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
-     WHERE a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
+     WHERE a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
      GROUP BY l.order_line_id
 )
 SELECT format('%s of order %s: %s ordered, but %s fulfilled, %s cancelled, %s backordered and %s in open work.',

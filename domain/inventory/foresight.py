@@ -26,7 +26,7 @@ SELECT FROM customer_order o
                   FROM unnest($1::text[], $2::uuid[]) AS k(sku, location_id)
                   JOIN assignment_line l ON l.sku = k.sku
                   JOIN assignment a ON a.id = l.assignment_id AND a.location_id = k.location_id
-                 WHERE a.status IN ('OFFERED', 'ACCEPTED', 'PICKING'))
+                 WHERE a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING'))
  ORDER BY o.id FOR NO KEY UPDATE
 """
 _LOCK_LEVELS = """

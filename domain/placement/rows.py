@@ -16,7 +16,7 @@ from domain.network import Snapshot
 from domain.placement.wanted import Wanted
 from domain.places import AddressJson
 from domain.planning.problem import Plan
-from domain.vocabulary import FulfillmentMethod, OrderStatus, RoutingTrigger, ServiceLevel, UpdateKind
+from domain.vocabulary import FulfillmentMethod, OrderStatus, Payment, RoutingTrigger, ServiceLevel, UpdateKind
 
 
 class NewOrderRow(NamedTuple):
@@ -45,6 +45,7 @@ class NewOrderRow(NamedTuple):
     key: str
     input_hash: bytes
     reservation_id: UUID | None
+    payment: Payment
 
 
 class NewOrderLine(NamedTuple):
@@ -81,12 +82,13 @@ def rows(snapshot: Snapshot, wanted: Wanted, decided: Decided, *, actor: str, no
         )
         for position, (line_id, line) in enumerate(zip(line_ids, wanted.lines, strict=True))
     ]
-    offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel)
+    offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel, held=order.hold)
     work = routing.offers(snapshot, plan.parcels, offered, {line.sku: line.id for line in lines}, now=now)
-    steps = list(_steps(plan, waiting, actor))
+    status = _status(plan, held=order.hold)
+    steps = list(_steps(plan, waiting, status, actor))
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)
     return Rows(
-        order=_order_row(snapshot, wanted, plan, order_id, now=now),
+        order=_order_row(snapshot, wanted, plan, order_id, status, now=now),
         lines=lines,
         work=work,
         entries=[*(orders.entry(told, step, actor=actor, now=now) for step in steps), *work.entries],
@@ -95,27 +97,35 @@ def rows(snapshot: Snapshot, wanted: Wanted, decided: Decided, *, actor: str, no
     )
 
 
-def _steps(plan: Plan, waiting: Mapping[str, int], actor: str) -> Iterator[orders.Step]:
+def _steps(plan: Plan, waiting: Mapping[str, int], status: OrderStatus, actor: str) -> Iterator[orders.Step]:
     yield orders.Step(kind=UpdateKind.ORDER_PLACED, status=OrderStatus.RECEIVED, message=f"Placed by {actor}.")
-    if plan.parcels:
+    if status is OrderStatus.ON_HOLD:
+        message = "Held until it is released."
+        yield orders.Step(kind=UpdateKind.ORDER_STATUS_CHANGED, status=status, message=message)
+    elif plan.parcels:
         message = "Routed to its locations."
         yield orders.Step(kind=UpdateKind.ORDER_ROUTED, status=OrderStatus.ROUTED, message=message)
     if waiting:
-        kind = UpdateKind.ORDER_CHANGED if plan.parcels else UpdateKind.ORDER_STATUS_CHANGED
+        waits = status is OrderStatus.BACKORDERED
+        kind = UpdateKind.ORDER_STATUS_CHANGED if waits else UpdateKind.ORDER_CHANGED
         message = f"Waiting for {', '.join(f'{quantity} x {sku}' for sku, quantity in waiting.items())}."
-        yield orders.Step(kind=kind, status=_status(plan), message=message)
+        yield orders.Step(kind=kind, status=status, message=message)
 
 
-def _status(plan: Plan) -> OrderStatus:
+def _status(plan: Plan, *, held: bool) -> OrderStatus:
+    if held:
+        return OrderStatus.ON_HOLD
     return OrderStatus.ROUTED if plan.parcels else OrderStatus.BACKORDERED
 
 
-def _order_row(snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, *, now: datetime) -> NewOrderRow:
+def _order_row(
+    snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, status: OrderStatus, *, now: datetime
+) -> NewOrderRow:
     order, pickup = wanted.order, plan.pickup_code
     return NewOrderRow(
         id=order_id,
         number=order.number,
-        status=_status(plan),
+        status=status,
         channel=order.channel,
         method=plan.method,
         level=plan.level,
@@ -136,4 +146,5 @@ def _order_row(snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, *
         key=order.idempotency_key,
         input_hash=order.digest(),
         reservation_id=order.reservation_id,
+        payment=order.payment,
     )

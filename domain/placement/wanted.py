@@ -17,7 +17,7 @@ from domain.planning.problem import Point
 from domain.promised import covered
 from domain.promises import Promise
 from domain.text import check_code, check_codes, check_optional_text, check_text
-from domain.vocabulary import FulfillmentMethod, ServiceLevel
+from domain.vocabulary import FulfillmentMethod, Payment, ServiceLevel
 
 KEY_LENGTH = 255
 OUR_NUMBERS = re.compile(r"CD\d+", re.ASCII)
@@ -47,6 +47,8 @@ class NewOrder:
     ship_to: Address | None = None
     pickup_location_id: UUID | None = None
     allow_backorder: bool = False
+    payment: Payment = Payment.PREPAID
+    hold: bool = False
 
     def digest(self) -> bytes:
         """Return what tells this input from another under the same key."""
@@ -89,6 +91,7 @@ def check(order: NewOrder) -> None:
 
 def chosen(order: NewOrder, promise: Promise, snapshot: Snapshot) -> Wanted:
     """Return what an order by token wants: what the token's plan covers, or all of it where the rest may wait."""
+    _check_payment(order, promise.plan.method)
     if not promise.plan.parcels and not order.allow_backorder:
         raise OutOfStock(message="All of it has yet to come.", missing=promise.plan.missing)
     lines = merged(order.lines)
@@ -108,6 +111,7 @@ def wished(order: NewOrder, snapshot: Snapshot) -> Wanted:
     """Return what an order by wish wants."""
     if order.method is None:
         raise InvalidInput(message="An order names an option, or the method it wishes for.", path=("method",))
+    _check_payment(order, order.method)
     return Wanted(
         order=order,
         lines=merged(order.lines),
@@ -115,6 +119,11 @@ def wished(order: NewOrder, snapshot: Snapshot) -> Wanted:
         levels=(order.level,) if order.level else tuple(ServiceLevel),
         pickup_code=_pickup_code(order, snapshot) if order.method is FulfillmentMethod.PICKUP else None,
     )
+
+
+def _check_payment(order: NewOrder, method: FulfillmentMethod) -> None:
+    if order.payment is Payment.ON_COLLECTION and method is not FulfillmentMethod.PICKUP:
+        raise InvalidInput(message="Only what is picked up can be paid at the counter.", path=("payment",))
 
 
 def _pickup_code(order: NewOrder, snapshot: Snapshot) -> str:

@@ -27,6 +27,7 @@ class ShipmentRow(Row):
     tracking_number: str | None
     tracking_url: str | None
     label_key: str | None
+    replaced_at: datetime | None
 
 
 class ShipmentLineRow(Row):

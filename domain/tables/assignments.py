@@ -14,7 +14,7 @@ class Assignment(SQLModel, table=True):
     """One parcel's worth of work at one location.
 
     `work_day` is the day, at the location, whose capacity it uses, null where it had none; `units_committed` is what it
-    counts for in `committed_work`.
+    counts for in `committed_work`. `withheld` work was planned while its order was on hold: no location knows of it.
     """
 
     __tablename__ = "assignment"
@@ -42,6 +42,7 @@ class Assignment(SQLModel, table=True):
     collect_by: datetime | None = Field(default=None, sa_type=moment())
     work_day: date | None = None
     units_committed: int = Field(sa_column_kwargs={"server_default": "0"})
+    withheld: bool = Field(sa_column_kwargs={"server_default": sa.false()})
 
 
 class AssignmentLine(SQLModel, table=True):

@@ -34,6 +34,11 @@ def texts() -> postgresql.ARRAY[Any]:
     return postgresql.ARRAY(sa.Text)
 
 
+def uuids() -> postgresql.ARRAY[Any]:
+    """Return an array of ids."""
+    return postgresql.ARRAY(sa.Uuid)
+
+
 class Xid8(sa.types.UserDefinedType[int]):
     """Postgres's 64-bit transaction id."""
 

@@ -7,12 +7,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from domain.tables.columns import json, known, moment, texts
-from domain.vocabulary import FulfillmentMethod, OrderStatus, ServiceLevel
+from domain.tables.columns import json, known, moment, texts, uuids
+from domain.vocabulary import FulfillmentMethod, OrderStatus, Payment, ServiceLevel
 
 
 class Order(SQLModel, table=True):
-    """An order. `ship_to` is an address with its resolved position; money is in minor units of `currency`."""
+    """An order. `ship_to` is an address with its resolved position; money is in minor units of `currency`.
+
+    `released_at` is when its last hold ended; `blocked_location_ids` are those that are not to be asked for any of it.
+    """
 
     __tablename__ = "customer_order"
     __table_args__ = (
@@ -45,6 +48,10 @@ class Order(SQLModel, table=True):
     version: int
     allow_backorder: bool = Field(sa_column_kwargs={"server_default": sa.false()})
     late: bool = Field(sa_column_kwargs={"server_default": sa.false()})
+    payment: Payment = Field(sa_type=known(Payment), sa_column_kwargs={"server_default": "PREPAID"})
+    hold_reason: str | None = None
+    released_at: datetime | None = Field(default=None, sa_type=moment())
+    blocked_location_ids: list[UUID] = Field(sa_type=uuids(), sa_column_kwargs={"server_default": "{}"})
 
 
 class OrderLine(SQLModel, table=True):

@@ -14,6 +14,7 @@ class Shipment(SQLModel, table=True):
     """One parcel of an assignment. Carriers number their parcels anew after a year or so: no number is unique.
 
     `tracking_number` is null until the carrier has been booked; `label_key` is what its label is fetched with.
+    `replaced_at` is since when the order does without what it held: that was sent again, or cancelled.
     """
 
     __tablename__ = "shipment"
@@ -39,6 +40,7 @@ class Shipment(SQLModel, table=True):
     tracking_number: str | None = None
     tracking_url: str | None = None
     label_key: str | None = Field(default=None, unique=True)
+    replaced_at: datetime | None = Field(default=None, sa_type=moment())
 
 
 class ShipmentLine(SQLModel, table=True):

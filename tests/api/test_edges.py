@@ -33,7 +33,7 @@ FIELDS = {
     # type: {who reads it: which fields}. "own place" is the staff, of which a store reads its own locations' only.
     "Order": {
         "everybody": "id number status channel method level tags placedAt updatedAt promisedEarliest promisedLatest "
-        "late shippingPrice total version customer shipTo pickupLocation lines shipments",
+        "late payment holdReason shippingPrice total version customer shipTo pickupLocation lines shipments",
         "not stores": "pickupCode allowedActions",
         "staff": "assignments timeline",
         "office": "routing",
