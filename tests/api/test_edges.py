@@ -164,7 +164,7 @@ LISTS = {
     "apiKeys": ("ApiKey", ""),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
-NEVER_FILLED = {"Address.region", "Shipment.trackingUrl"}
+NEVER_FILLED = {"Address.region", "Order.holdReason", "Shipment.trackingUrl"}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
