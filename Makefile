@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench image lock clean
+.PHONY: help setup demo test audit lint format bench image lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile
@@ -27,6 +27,9 @@ demo: setup ## Run a network of real cities with shoppers who order (ARGS="--cou
 
 test: setup ## Run the tests (ARGS="-k transaction")
 	@$(BIN)/python -m pytest $(ARGS)
+
+audit: setup ## Run the audit of GraphQL over HTTP, 61 checks (needs node and npm)
+	@$(BIN)/python -m pytest tests/test_audit.py -n 0 -q -s -rs
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/python -m ruff check
@@ -52,4 +55,4 @@ lock: ## Resolve the dependencies anew into requirements.lock (needs uv; ARGS=--
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
 
 clean: ## Remove what setup and the tools made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv tests/audit/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
