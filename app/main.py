@@ -26,7 +26,18 @@ from app.settings import Settings
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import run_about, work
-from domain import backorders, closing, collection, decisions, idempotency, lateness, reservations, shortage, webhooks
+from domain import (
+    backorders,
+    closing,
+    collection,
+    deadlines,
+    decisions,
+    idempotency,
+    lateness,
+    reservations,
+    shortage,
+    webhooks,
+)
 from domain.api_keys import ApiKeys
 from domain.assignments import COLLECTION
 from domain.availability import Stock
@@ -38,7 +49,7 @@ from domain.placement import Batcher, Placement
 from domain.promises import Promises
 from domain.reservations import Terms
 from domain.shipments import Bookings
-from domain.timers import Handler
+from domain.timers import Handler, begin
 from domain.transaction import Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
@@ -50,6 +61,8 @@ log = structlog.get_logger(__name__)
 READY_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+EVER = (idempotency.TIMER, decisions.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
+"""The kinds of the timers that never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +183,7 @@ async def _gateway(
             batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
             targets, seconds = Targets(private=settings.webhook_private), settings.webhook_timeout_seconds
             tellers = Tellers(database=database, feed=feed, dsn=dsn, targets=targets, seconds=seconds, now=now)
-            await idempotency.begin_forgetting(database, now=now())
-            await decisions.begin_forgetting(database, now=now())
-            await webhooks.begin_forgetting(database, now=now())
-            await lateness.begin_looking(database, now=now())
+            await begin(database, EVER, now=now())
             async with (
                 running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
                 running(_for_ever(stock.keep, "stock"), name="stock"),
@@ -204,6 +214,8 @@ def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         waiting.TIMER: backorders.handler(networks),
         shortage.TIMER: shortage.handler(networks),
         CLOSING: closing.handler(networks),
+        deadlines.LOOK: deadlines.look,
+        deadlines.EXPIRY: deadlines.handler(networks),
         COLLECTION: collection.handler(networks),
         idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
         decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),

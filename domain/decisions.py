@@ -14,7 +14,7 @@ from domain.planning.explain import MOST_BYTES, Alternative, Candidate, Explanat
 from domain.planning.problem import Parcel
 from domain.promises import ParcelJson, parcel_as_json, parcel_from_json
 from domain.timers import Handler, set_timer
-from domain.transaction import Connection, Database, Row
+from domain.transaction import Connection, Row
 from domain.vocabulary import RoutingTrigger
 
 TIMER = "decisions"
@@ -145,14 +145,6 @@ def explanation_of(row: DecisionRow) -> Explanation:
         candidates=[Candidate(location_code=code, chosen=True, ratings={}) for code in codes],
         alternatives=[Alternative(parcel_count=len(codes), cost=row.cost, location_codes=codes)],
     )
-
-
-async def begin_forgetting(database: Database, *, now: datetime) -> None:
-    """Set the timer that forgets old decisions, where it is not set yet."""
-    async with database.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO timer (kind, key, due_at) VALUES ($1, '', $2) ON CONFLICT DO NOTHING", TIMER, now
-        )
 
 
 def forgetting(kept_for: timedelta) -> Handler:

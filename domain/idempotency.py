@@ -9,7 +9,7 @@ import orjson
 from domain.errors import IdempotencyConflict
 from domain.text import check_text
 from domain.timers import Handler, set_timer
-from domain.transaction import Connection, Database
+from domain.transaction import Connection
 
 LONGEST_KEY = 255
 FORGET_EVERY = timedelta(hours=1)
@@ -45,14 +45,6 @@ async def answered(connection: Connection, scope: str, key: str, said: object, r
         message = "This key was used before, with another input."
         raise IdempotencyConflict(message=message, path=("idempotencyKey",))
     return str(known["result"])
-
-
-async def begin_forgetting(database: Database, *, now: datetime) -> None:
-    """Set the timer that forgets old keys, where it is not set yet."""
-    async with database.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO timer (kind, key, due_at) VALUES ($1, '', $2) ON CONFLICT DO NOTHING", TIMER, now
-        )
 
 
 def forgetting(remembered: timedelta) -> Handler:

@@ -10,26 +10,12 @@ from uuid import UUID
 
 from domain import feed, orders
 from domain.timers import set_timer
-from domain.transaction import Connection, Database
+from domain.transaction import Connection
 from domain.vocabulary import OrderStatus, UpdateKind
 
 TIMER = "late"
 LOOK_EVERY = timedelta(seconds=10)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-async def begin_looking(database: Database, *, now: datetime) -> None:
-    """Set the timer that looks for late orders, where it is not set yet."""
-    async with database.transaction() as connection:
-        await connection.execute(
-            """
-            INSERT INTO timer (kind, key, due_at)
-            SELECT $1::text, '', $2 WHERE NOT EXISTS (SELECT FROM timer WHERE kind = $1::text)
-            ON CONFLICT DO NOTHING
-            """,
-            TIMER,
-            now,
-        )
 
 
 async def look(connection: Connection, key: str, now: datetime) -> None:

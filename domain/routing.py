@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -53,7 +53,8 @@ class Offered:
 class NewAssignment(NamedTuple):
     """A row of assignment, as it is offered; `suffix` follows the order's number.
 
-    `work_day` is None where the location has no capacity to count against.
+    `work_day` is None where the location has no capacity to count against. How long the location may take to answer,
+    and to begin once it has accepted, is in seconds of its opening hours.
     """
 
     id: UUID
@@ -66,6 +67,9 @@ class NewAssignment(NamedTuple):
     due_at: datetime
     arrives_latest: datetime
     work_day: date | None
+    respond_by: datetime | None
+    respond_seconds: int | None
+    start_seconds: int | None
 
 
 class NewLine(NamedTuple):
@@ -94,13 +98,17 @@ class Work:
 
 
 def offers(
-    snapshot: Snapshot, parcels: Sequence[Parcel], offered: Offered, line_ids: Mapping[str, UUID], *, now: datetime
+    snapshot: Snapshot, decided: Decided, offered: Offered, line_ids: Mapping[str, UUID], *, now: datetime
 ) -> Work:
-    """Return the work that parcels make. `line_ids` holds the order line of each SKU."""
-    work = Work()
-    for suffix, parcel in enumerate(parcels, offered.offers_before + 1):
+    """Return the work that a plan's parcels make, with the deadlines of the policy that decided.
+
+    `line_ids` holds the order line of each SKU.
+    """
+    work, policy = Work(), snapshot.policies.named(decided.basis.policy_name if decided.basis else "")
+    for suffix, parcel in enumerate(decided.plan.parcels, offered.offers_before + 1):
         location = snapshot.locations[snapshot.id_by_code[parcel.location_code]]
         assignment_id, *ids = new_ids(now, 1 + len(parcel.shares))
+        respond_by = None if offered.held else snapshot.deadline(location.id, policy.respond_within, now)
         assignment = NewAssignment(
             assignment_id,
             suffix,
@@ -112,26 +120,36 @@ def offers(
             parcel.due_at,
             parcel.arrives_latest,
             parcel.work_day if location.capacity else None,
+            respond_by,
+            _seconds(policy.respond_within),
+            _seconds(policy.start_within),
         )
         work.assignments.append(assignment)
         work.lines += _lines(parcel, assignment, offered.channel, line_ids, ids)
-        if offered.held:
-            continue
-        work.location_ids.append(location.id)
-        work.facts.append(
-            feed.Fact(
-                kind=UpdateKind.ASSIGNMENT_OFFERED,
-                at=now,
-                order_id=offered.order_id,
-                assignment_id=assignment.id,
-                location_ids=(location.id,),
-                channel=offered.channel,
-                status=AssignmentStatus.OFFERED,
-            )
-        )
-        kind, message = UpdateKind.ASSIGNMENT_OFFERED, f"Offered to {location.name}."
-        work.entries.append(orders.Entry(offered.order_id, now, kind, message, None, location.id))
+        if not offered.held:
+            _announce(work, assignment, offered.channel, f"Offered to {location.name}.")
     return work
+
+
+def _announce(work: Work, assignment: NewAssignment, channel: str, sentence: str) -> None:
+    kind, place, now = UpdateKind.ASSIGNMENT_OFFERED, assignment.location_id, assignment.offered_at
+    work.location_ids.append(place)
+    work.facts.append(
+        feed.Fact(
+            kind=kind,
+            at=now,
+            order_id=assignment.order_id,
+            assignment_id=assignment.id,
+            location_ids=(place,),
+            channel=channel,
+            status=AssignmentStatus.OFFERED,
+        )
+    )
+    work.entries.append(orders.Entry(assignment.order_id, now, kind, sentence, None, place))
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
 
 
 def _lines(
@@ -175,7 +193,7 @@ async def reroute(
     wish = _Wish(order=order, lines=lines, quantities=quantities, arrived=trigger is RoutingTrigger.STOCK_ARRIVED)
     for _ in range(MOST_TRIES):
         decided = await _decided(connection, snapshot, wish, now=now)
-        work = await _work(connection, snapshot, wish, decided.plan.parcels if decided else (), now=now)
+        work = await _work(connection, snapshot, wish, decided, now=now)
         try:
             async with connection.transaction():
                 await _commit(connection, order, work, movements, now=now)
@@ -262,9 +280,9 @@ class _Wish:
 
 
 async def _work(
-    connection: Connection, snapshot: Snapshot, wish: _Wish, parcels: Sequence[Parcel], *, now: datetime
+    connection: Connection, snapshot: Snapshot, wish: _Wish, decided: Decided | None, *, now: datetime
 ) -> Work:
-    if not parcels:
+    if not (decided and decided.plan.parcels):
         return Work()
     order = wish.order
     offers_before: int = await connection.fetchval("SELECT count(*) FROM assignment WHERE order_id = $1", order.id)
@@ -275,7 +293,7 @@ async def _work(
         offers_before=offers_before,
         held=order.status == OrderStatus.ON_HOLD,
     )
-    return offers(snapshot, parcels, offered, {line.sku: line.id for line in wish.lines}, now=now)
+    return offers(snapshot, decided, offered, {line.sku: line.id for line in wish.lines}, now=now)
 
 
 async def _decided(connection: Connection, snapshot: Snapshot, wish: _Wish, *, now: datetime) -> Decided | None:

@@ -44,6 +44,21 @@ async def set_timer(connection: Connection, kind: str, key: str, due_at: datetim
     )
 
 
+async def begin(database: Database, kinds: Collection[str], *, now: datetime) -> None:
+    """Set a timer of each of these kinds of which none is set: those that set themselves again whenever they ran."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO timer (kind, key, due_at)
+            SELECT kind, '', $2 FROM unnest($1::text[]) kind
+             WHERE NOT EXISTS (SELECT FROM timer t WHERE t.kind = kind) ORDER BY kind
+            ON CONFLICT DO NOTHING
+            """,
+            list(kinds),
+            now,
+        )
+
+
 async def clear_timer(connection: Connection, kind: str, key: str) -> None:
     """Take a timer back in the caller's transaction; it need not be there."""
     await connection.execute("DELETE FROM timer WHERE kind = $1 AND key = $2", kind, key)

@@ -56,6 +56,10 @@ class Assignment(Node):
     status: AssignmentStatus
     method: FulfillmentMethod
     offered_at: datetime
+    respond_by: datetime | None = strawberry.field(description="Unless it is answered by then, it goes elsewhere.")
+    start_by: datetime | None = strawberry.field(
+        description="Unless picking has begun by then, it goes elsewhere; null before it is accepted and after."
+    )
     due_at: datetime
     collect_by: datetime | None = strawberry.field(description="Until when it waits for the shopper.")
     assignee: str | None
@@ -71,6 +75,8 @@ class Assignment(Node):
             status=AssignmentStatus(row.status),
             method=FulfillmentMethod(row.method),
             offered_at=row.offered_at,
+            respond_by=row.respond_by,
+            start_by=row.deadline if row.status == AssignmentStatus.ACCEPTED else None,
             due_at=row.due_at,
             collect_by=row.collect_by,
             assignee=row.assignee,

@@ -89,9 +89,13 @@ class RoutingPolicy(Node):
     )
     fences: list[Fence]
     ratings: list[Rating]
-    respond_within: timedelta | None
-    start_within: timedelta | None
-    collect_within: timedelta | None
+    respond_within: timedelta | None = strawberry.field(
+        description="How long a location has to answer an offer, in its opening hours, before the work goes elsewhere."
+    )
+    start_within: timedelta | None = strawberry.field(
+        description="How long it has to begin what it accepted, in its opening hours, before the work goes elsewhere."
+    )
+    collect_within: timedelta | None = strawberry.field(description="How long a parcel waits for its shopper.")
 
     @classmethod
     def of(cls, version: Version) -> "RoutingPolicy":

@@ -14,7 +14,8 @@ from domain.assignments.reading import (
     visible,
 )
 from domain.assignments.record import Record
-from domain.assignments.work import COLLECTION, Collected, Desk, Picked
+from domain.assignments.told import Collected, Picked
+from domain.assignments.work import COLLECTION, Desk
 
 __all__ = [
     "COLLECTION",

@@ -38,6 +38,7 @@ SENTENCES: Mapping[AssignmentStatus, str] = {
     _S.READY_FOR_PICKUP: "{number} is ready for pickup at {place}.",
     _S.COLLECTED: "The shopper collected {number} at {place}.",
     _S.REJECTED: "{place} rejected {number}: {reason}.",
+    _S.EXPIRED: "{place} did not {reason} {number} in time.",
     _S.CANCELLED: "{number} at {place} was called off.",
     _S.NOT_COLLECTED: "Nobody collected {number} at {place} in time.",
 }

@@ -23,6 +23,11 @@ class AssignmentRow(Row):
     method: str
     carrier_service_code: str | None
     offered_at: datetime
+    respond_by: datetime | None
+    respond_seconds: int | None
+    start_seconds: int | None
+    deadline: datetime | None
+    """When it expires unless it is answered or, once accepted, begun; None where it does not."""
     due_at: datetime
     arrives_latest: datetime
     assignee: str | None

@@ -1,7 +1,7 @@
 """How what happens to assignments is written: on their rows, in the feed, in the order's timeline."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain import feed, orders
 from domain.assignments.moves import SENTENCES
@@ -57,18 +57,23 @@ class Record:
     ) -> AssignmentRow:
         """Write a status, tell it to the feed and, where it is a new one, to the order's timeline.
 
-        Of work that is withheld nobody is told.
+        A new status ends what was waited for: an offer has to be answered, and what is accepted begun, within opening
+        hours. Of work that is withheld nobody is told.
         """
+        deadline = await self._deadline(row, status)
         updated: AssignmentRow = await self.connection.fetchrow(
             """
-            UPDATE assignment SET status = $2, reject_reason = coalesce($3, reject_reason),
-                   assignee = coalesce($4, assignee), version = version + 1
+            UPDATE assignment SET status = $2::text, reject_reason = coalesce($3, reject_reason),
+                   assignee = coalesce($4, assignee), deadline = CASE WHEN status = $2::text THEN deadline ELSE $5 END,
+                   respond_by = CASE WHEN $2::text = 'OFFERED' AND status <> $2::text THEN $5 ELSE respond_by END,
+                   version = version + 1
              WHERE id = $1 RETURNING *
             """,
             row.id,
             status,
             reason,
             self.viewer.name if status is AssignmentStatus.ACCEPTED else None,
+            deadline,
             record_class=AssignmentRow,
         )
         if not row.withheld:
@@ -93,6 +98,14 @@ class Record:
         if status != row.status:
             sentence = SENTENCES[status].format(place="{place}", number=row.number, reason=why)
             await self.say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)
+
+    async def _deadline(self, row: AssignmentRow, status: AssignmentStatus) -> datetime | None:
+        allowed = {AssignmentStatus.OFFERED: row.respond_seconds, AssignmentStatus.ACCEPTED: row.start_seconds}
+        seconds = allowed.get(status)
+        if seconds is None:
+            return None
+        snapshot = await self.networks.current(self.connection)
+        return snapshot.deadline(row.location_id, timedelta(seconds=seconds), self.now)
 
     async def say(self, order: OrderRow, row: AssignmentRow, kind: UpdateKind, sentence: str) -> None:
         """Tell the order's timeline of an assignment; {place} is its location."""

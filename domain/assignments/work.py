@@ -5,7 +5,6 @@ Each step locks the order first, so that two people who act on one order act one
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from domain import inventory, orders, policies, routing
 from domain.assignments.moves import MOVES, allowed_actions
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of, visible
 from domain.assignments.record import Record
+from domain.assignments.told import Collected, Picked, check_collected, check_picked, short_of, tells_nothing
 from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
 from domain.inventory import Movement
 from domain.orders import OrderRow
@@ -32,23 +32,6 @@ COLLECTION = "collection"
 COLLECT_WITHIN = timedelta(days=7)
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """How many units of a line the shopper takes."""
-
-    line_id: UUID
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
-    """What was found of a line: `quantity` in all so far. With a `reason`, the rest will not be found."""
-
-    line_id: UUID
-    quantity: int
-    reason: RejectReason | None = None
 
 
 class Desk(Record):
@@ -75,25 +58,35 @@ class Desk(Record):
         self._may(AssignmentAction.REJECT, row)
         check_optional_text(note or "", path=("note",))
         why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
-        return await self._refuse(row, order, reason, why, RoutingTrigger.REJECTED)
-
-    async def _refuse(
-        self, row: AssignmentRow, order: OrderRow, reason: RejectReason, why: str, trigger: RoutingTrigger
-    ) -> AssignmentRow:
         row = await self.write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
+        await self._give_back(row, order, RoutingTrigger.REJECTED)
+        return row
+
+    async def expire(self, assignment_id: UUID) -> None:
+        """Take work back that was not answered, or not begun, by its deadline; its lines are routed as if refused."""
+        row, order = await self._lock(assignment_id)
+        if row.deadline is None or row.deadline > self.now:
+            return
+        missed = "answer" if row.status == AssignmentStatus.OFFERED else "begin"
+        await self.write(row, order, AssignmentStatus.EXPIRED, why=missed)
+        await self._give_back(row, order, RoutingTrigger.EXPIRED)
+
+    async def _give_back(self, row: AssignmentRow, order: OrderRow, trigger: RoutingTrigger) -> None:
+        """Release all that a location was asked for and will not do, and route it anew."""
         rest = [line for line in await lines_of(self.connection, [row.id]) if line.quantity > line.short]
         released = [
             self.movement(row, line, MovementReason.RELEASED, reserved=line.short - line.quantity) for line in rest
         ]
         await self._route_anew(order, {line.sku: line.quantity - line.short for line in rest}, released, trigger)
-        return row
 
     async def shut(self, assignment_id: UUID) -> None:
         """Take open work from a location that has closed, and route it anew; what is packed has to be put back."""
         row, order = await self._lock(assignment_id)
         trigger = RoutingTrigger.LOCATION_CLOSED
         if MOVES[AssignmentAction.REJECT].sources >= {row.status}:
-            await self._refuse(row, order, RejectReason.CLOSED, "the location has closed", trigger)
+            why = "the location has closed"
+            await self.write(row, order, AssignmentStatus.REJECTED, reason=RejectReason.CLOSED, why=why)
+            await self._give_back(row, order, trigger)
         elif row.status in orders.OPEN:
             lines = await lines_of(self.connection, [row.id])
             released = await self.withdraw(row, order)
@@ -170,7 +163,7 @@ class Desk(Record):
         if lines is None:
             return await self._leave(AssignmentAction.COLLECT, row, order)
         known = {line.id: line for line in await lines_of(self.connection, [row.id])}
-        _check_collected(lines, known)
+        check_collected(lines, known)
         taken = {each.line_id: each.quantity for each in lines}
         left = {line: line.picked - taken.get(line.id, 0) for line in known.values()}
         await self._leave_behind(row, order, {line: units for line, units in left.items() if units})
@@ -225,21 +218,16 @@ class Desk(Record):
         """
         row, order = await self._take(assignment_id)
         known = {line.id: line for line in await lines_of(self.connection, [row.id])}
-        if picked and all(_already(known.get(each.line_id), each) for each in picked):
+        if picked and all(tells_nothing(known.get(each.line_id), each) for each in picked):
             return row
         self._may(AssignmentAction.REPORT_PICKED, row)
-        if not picked:
-            raise InvalidInput(message="Name the lines that were picked.", path=("lines",))
-        for index, each in enumerate(picked):
-            _check(known.get(each.line_id), each, ("lines", str(index)))
-            if each.line_id in {other.line_id for other in picked[:index]}:
-                raise InvalidInput(message="A line is named twice.", path=("lines", str(index), "lineId"))
+        check_picked(picked, known)
         await self.connection.executemany(
             """
             UPDATE assignment_line SET picked = $2, short = $3, short_reason = coalesce($4, short_reason)
              WHERE id = $1
             """,
-            [(each.line_id, each.quantity, _short(known[each.line_id], each), each.reason) for each in picked],
+            [(each.line_id, each.quantity, short_of(known[each.line_id], each), each.reason) for each in picked],
         )
         after = await lines_of(self.connection, [row.id])
         row = await self._after_shortage(row, order, RejectReason(after[0].short_reason or RejectReason.OUT_OF_STOCK))
@@ -363,38 +351,3 @@ class Desk(Record):
         snapshot = await self.networks.current(self.connection)
         await routing.reroute(self.connection, snapshot, order, quantities, movements, trigger=trigger, now=self.now)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
-
-
-def _check_collected(collected: Sequence[Collected], known: Mapping[UUID, AssignmentLineRow]) -> None:
-    for index, each in enumerate(collected):
-        path, line = ("lines", str(index)), known.get(each.line_id)
-        if line is None:
-            raise InvalidInput(message="The assignment has no such line.", path=(*path, "lineId"))
-        if each.line_id in {other.line_id for other in collected[:index]}:
-            raise InvalidInput(message="A line is named twice.", path=(*path, "lineId"))
-        if not 0 <= each.quantity <= line.picked:
-            message = f"Of {line.sku}, 0 to {line.picked} can be collected."
-            raise InvalidInput(message=message, path=(*path, "quantity"))
-    if not any(each.quantity for each in collected):
-        raise InvalidInput(message="A shopper who takes nothing collects nothing.", path=("lines",))
-
-
-def _short(line: AssignmentLineRow, picked: Picked) -> int:
-    return line.quantity - picked.quantity if picked.reason else line.short
-
-
-def _already(line: AssignmentLineRow | None, picked: Picked) -> bool:
-    """Say whether a report tells nothing new."""
-    if line is None:
-        return False
-    same_reason = picked.reason is None or line.short_reason == picked.reason or picked.quantity == line.quantity
-    return line.picked == picked.quantity and line.short == _short(line, picked) and same_reason
-
-
-def _check(line: AssignmentLineRow | None, picked: Picked, path: tuple[str, ...]) -> None:
-    if line is None:
-        raise InvalidInput(message="The assignment has no such line.", path=(*path, "lineId"))
-    most = line.quantity - line.short
-    if not 0 <= picked.quantity <= most:
-        message = f"Of {line.sku}, 0 to {most} can be picked."
-        raise InvalidInput(message=message, path=(*path, "picked"))

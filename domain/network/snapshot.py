@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.network.calendar import minutes
 from domain.network.rows import CarrierServiceRow, LocationRow
 from domain.places import check_position
+from domain.planning.calendar import opened_for
 from domain.planning.network import distances_km, make_network
 from domain.planning.problem import DayCapacity, Network, Opening, Point, Service, Site, Tariff, Zone
 from domain.policies import Policies, active
@@ -39,6 +40,15 @@ class Snapshot:
         if code not in self.id_by_code:
             raise NotFound(message=f"There is no location {code!r}.")
         return self.locations[self.id_by_code[code]]
+
+    def deadline(self, location_id: UUID, within: timedelta | None, now: datetime) -> datetime | None:
+        """Return when a location has been open for so long after `now`; None where it has all the time.
+
+        One that does not open in sight is measured by the wall clock.
+        """
+        if within is None:
+            return None
+        return opened_for(self.planner.sites[self.site_by_id[location_id]], now, within) or now + within
 
     def services_of(self, location: LocationRow) -> list[CarrierServiceRow]:
         """Return the active carrier services that a location may use, by code; none where it does not ship."""

@@ -83,7 +83,7 @@ def rows(snapshot: Snapshot, wanted: Wanted, decided: Decided, *, actor: str, no
         for position, (line_id, line) in enumerate(zip(line_ids, wanted.lines, strict=True))
     ]
     offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel, held=order.hold)
-    work = routing.offers(snapshot, plan.parcels, offered, {line.sku: line.id for line in lines}, now=now)
+    work = routing.offers(snapshot, decided, offered, {line.sku: line.id for line in lines}, now=now)
     status = _status(plan, held=order.hold)
     steps = list(_steps(plan, waiting, status, actor))
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)

@@ -86,7 +86,12 @@ def openings_on(site: Site, day: date) -> tuple[Stretch, ...]:
 
 def ready_at(site: Site, now: datetime) -> datetime | None:
     """Return when goods ordered at `now` are ready: handling time runs in opening hours only. None: not in sight."""
-    at, left = now.astimezone(UTC), site.handling
+    return opened_for(site, now, site.handling)
+
+
+def opened_for(site: Site, now: datetime, span: timedelta) -> datetime | None:
+    """Return when the site has been open for so long after `now`. None: not in sight."""
+    at, left = now.astimezone(UTC), span
     for day in _days(_yesterday(site, at)):
         for stretch in openings_on(site, day):
             start = max(at, stretch.opens)

@@ -21,6 +21,11 @@ class Policies:
     def __init__(self, policies: Iterable[Policy] = (FALLBACK,)) -> None:
         """Compile the conditions, those that are new to this process."""
         self._rules = [(policy, _rule(policy)) for policy in policies]
+        self._named = {policy.name: policy for policy, _ in reversed(self._rules)}
+
+    def named(self, name: str) -> Policy:
+        """Return the policy of that name that is in force, the last where none is."""
+        return self._named.get(name, FALLBACK)
 
     def policy_for(self, facts: Facts) -> Policy:
         """Return the policy that decides on an order; a condition that fails on it does not hold."""

@@ -15,12 +15,15 @@ class Assignment(SQLModel, table=True):
 
     `work_day` is the day, at the location, whose capacity it uses, null where it had none; `units_committed` is what it
     counts for in `committed_work`. `withheld` work was planned while its order was on hold: no location knows of it.
+    `deadline` is when it expires unless something is done before, null where nothing limits that: `respond_seconds` of
+    opening hours after it was offered, and `start_seconds` of them after it was accepted.
     """
 
     __tablename__ = "assignment"
     __table_args__ = (
         sa.Index("assignment_order", "order_id"),
         sa.Index("assignment_due", "location_id", "due_at", "id"),
+        sa.Index("assignment_deadline", "deadline", postgresql_where=sa.text("deadline IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -43,6 +46,10 @@ class Assignment(SQLModel, table=True):
     work_day: date | None = None
     units_committed: int = Field(sa_column_kwargs={"server_default": "0"})
     withheld: bool = Field(sa_column_kwargs={"server_default": sa.false()})
+    respond_by: datetime | None = Field(default=None, sa_type=moment())
+    respond_seconds: int | None = None
+    start_seconds: int | None = None
+    deadline: datetime | None = Field(default=None, sa_type=moment())
 
 
 class AssignmentLine(SQLModel, table=True):

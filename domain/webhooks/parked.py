@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.feed import Cursor
 from domain.timers import Handler, set_timer
-from domain.transaction import Connection, Database, Row
+from domain.transaction import Connection, Row
 from domain.webhooks.registry import WebhookRow
 
 FIRST_PAUSE = timedelta(seconds=5)
@@ -182,14 +182,6 @@ async def dead_letters(connection: Connection, webhook_ids: Sequence[UUID]) -> l
         record_class=ParkedRow,
     )
     return rows
-
-
-async def begin_forgetting(database: Database, *, now: datetime) -> None:
-    """Set the timer that forgets old dead letters, where it is not set yet."""
-    async with database.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO timer (kind, key, due_at) VALUES ($1, '', $2) ON CONFLICT DO NOTHING", TIMER, now
-        )
 
 
 def forgetting(kept: timedelta) -> Handler:

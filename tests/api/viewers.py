@@ -163,6 +163,7 @@ def verdict(answer: dict[str, Any]) -> str:
 async def settled(house: House) -> Town:
     """Furnish two stores alike: stock and capacity with figures that are nowhere else, orders, and work begun."""
     start = await house.ask(Role.ADMIN, "{ updatesCursor }")
+    await _save(house, {"name": "cheapest", "fences": [], "ratings": [], "respondWithin": "P7D"})
     for code, (sku, figure) in {"SM": ("quill", 701), "SN": ("quiz", 702)}.items():
         await _stock(house, code, sku, figure)
     shared = await _place(house, "shared", [("quill", 1), ("quiz", 1)], "Ada")
@@ -238,6 +239,10 @@ async def _policy(house: House) -> str:
         "collectWithin": "P7D",
         "activate": False,
     }
+    return await _save(house, policy)
+
+
+async def _save(house: House, policy: dict[str, Any]) -> str:
     query = """mutation ($input: RoutingPolicyInput!) { saveRoutingPolicy(input: $input) {
         ... on RoutingPolicy { id } } }"""
     saved: str = (await house.ask(Role.ADMIN, query, input=policy))["id"]

@@ -12,6 +12,7 @@ from domain.planning.calendar import (
     latest_order,
     moment,
     next_work_day,
+    opened_for,
     openings_on,
     opens_again,
     order_before,
@@ -407,6 +408,14 @@ def test_the_leap_day_is_a_day_like_others() -> None:
     assert promise is not None
     assert promise.latest == berlin(2028, 2, 29, 18)
     assert ready_at(site(ALWAYS, timedelta(hours=24)), berlin(2028, 2, 28, 12)) == berlin(2028, 2, 29, 12)
+
+
+def test_a_deadline_runs_in_opening_hours_over_sundays_and_nights_in_which_the_clock_changes() -> None:
+    hour = timedelta(hours=1)
+    assert opened_for(site(), berlin(2026, 11, 28, 21), hour) == berlin(2026, 11, 30, 10), "Sunday does not count"
+    assert opened_for(site(ALWAYS), berlin(2026, 3, 28, 20), 12 * hour) == berlin(2026, 3, 29, 9)
+    assert opened_for(site(ALWAYS), berlin(2026, 10, 24, 20), 12 * hour) == berlin(2026, 10, 25, 7)
+    assert opened_for(site(()), berlin(2026, 11, 28, 21), hour) is None
 
 
 def test_work_begins_on_the_day_on_which_the_location_is_next_open() -> None:

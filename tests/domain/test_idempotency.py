@@ -7,8 +7,8 @@ import pytest
 
 from domain import idempotency
 from domain.errors import IdempotencyConflict, InvalidInput
-from domain.idempotency import answered, begin_forgetting, forgetting
-from domain.timers import run_due
+from domain.idempotency import TIMER, answered, forgetting
+from domain.timers import begin, run_due
 from domain.transaction import Database, open_pool
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -57,7 +57,7 @@ async def test_old_keys_are_forgotten_hour_by_hour_a_bounded_number_at_a_time(
     monkeypatch.setattr(idempotency, "FORGET_AT_ONCE", 2)
     handlers = {idempotency.TIMER: forgetting(24 * HOUR)}
     for _ in range(2):
-        await begin_forgetting(database, now=NOW)
+        await begin(database, [TIMER], now=NOW)
     for n in range(3):
         await say(database, f"old {n}", [], "first")
     await say(database, "young", [], "first", now=NOW + HOUR)
