@@ -114,11 +114,15 @@ def load(
 
 
 @cli.command()
-def schema() -> None:
+def schema(
+    federation: Annotated[bool, typer.Option("--federation", help="As a composer of subgraphs reads it.")] = False,
+) -> None:
     """Print the contract in GraphQL's schema language."""
     from app.graphql import build_schema
+    from schema.federation import subgraph
 
-    typer.echo(build_schema().as_str())
+    sdl = build_schema().as_str()
+    typer.echo(subgraph(sdl) if federation else sdl)
 
 
 @cli.command()

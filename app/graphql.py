@@ -90,20 +90,26 @@ def build_schema(
     mutation: type | None = None,
     subscription: type | None = None,
     types: tuple[type, ...] = (),
+    *,
+    federation: bool = False,
 ) -> Schema:
-    """Return the schema of these roots; without any, that of the whole API."""
+    """Return the schema of these roots; without any, that of the whole API, where wanted as a subgraph."""
+    from schema.federation import REPRESENTATION, Representation
     from schema.scalars import SCALARS
 
+    scalars = SCALARS
     if query is None:
         from resolvers import root
 
         query, mutation, subscription = root.Query, root.Mutation, root.Subscription
+        if federation:
+            query, scalars = root.federated(build_schema().as_str()), {**SCALARS, Representation: REPRESENTATION}
     schema = Schema(
         query=query,
         mutation=mutation,
         subscription=subscription,
         types=types,
-        config=StrawberryConfig(scalar_map=SCALARS),
+        config=StrawberryConfig(scalar_map=scalars),
     )
     schema.documents = Documents(schema._schema)  # noqa: SLF001 - graphql-core's own, not public otherwise
     return schema

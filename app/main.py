@@ -119,7 +119,7 @@ def create_app(
         return await gateway.open_context(viewer, now=now)
 
     view = GraphQLView(
-        schema or build_schema(),
+        schema or build_schema(federation=settings.federation),
         authenticate=identity.viewer,
         open_context=open_context,
         max_body_bytes=settings.max_body_bytes,

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     workers: int = Field(default=1, ge=1, le=256, description="How many processes serve.")
+    federation: bool = Field(
+        default=False, description="Whether to serve a subgraph of Apollo Federation 2, for a router that others ask."
+    )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console or json.")
     pool_max_size: int = Field(

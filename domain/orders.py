@@ -151,12 +151,12 @@ async def orders(connection: Connection, ids: Sequence[UUID]) -> list[OrderRow]:
     return rows
 
 
-async def order_by_number(connection: Connection, number: str) -> OrderRow | None:
-    """Return the order of that number, if there is one."""
-    row: OrderRow | None = await connection.fetchrow(
-        "SELECT * FROM customer_order WHERE number = $1", number, record_class=OrderRow
+async def orders_by_number(connection: Connection, numbers: Sequence[str]) -> list[OrderRow]:
+    """Return the orders of these numbers."""
+    rows: list[OrderRow] = await connection.fetch(
+        "SELECT * FROM customer_order WHERE number = ANY ($1)", numbers, record_class=OrderRow
     )
-    return row
+    return rows
 
 
 async def lines_of(connection: Connection, order_ids: Sequence[UUID]) -> list[OrderLineRow]:

@@ -29,8 +29,7 @@ async def order(info: Info, id: strawberry.ID | None = None, number: str | None 
     if id is not None:
         row = await context.loaders.order.load(uuid_of(id, "Order"))
     elif number and context.viewer.role is not Role.STOREFRONT:
-        async with context.database.reading() as connection:
-            row = await life.order_by_number(connection, number)
+        row = await context.loaders.order_by_number.load(number)
     else:
         row = None
     visible = row and number in {None, row.number} and await context.may_see_order(row.id)

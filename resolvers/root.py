@@ -8,6 +8,7 @@ import strawberry
 from resolvers import (
     api_keys,
     assignments,
+    federation,
     inventory,
     network,
     nodes,
@@ -22,6 +23,7 @@ from resolvers import (
 )
 from schema.api_keys import ApiKey, ApiKeyResult
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
+from schema.federation import Entity, Service, subgraph
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
 from schema.options import FulfillmentOptions
@@ -39,9 +41,16 @@ from schema.viewer import Viewer
 from schema.webhooks import Webhook, WebhookResult
 
 
-def _query(resolver: Callable[..., Any], allow: frozenset[Any], description: str, *, paged: bool = False) -> Any:  # noqa: ANN401
+def _query(
+    resolver: Callable[..., Any],
+    allow: frozenset[Any],
+    description: str,
+    *,
+    paged: bool = False,
+    name: str | None = None,
+) -> Any:  # noqa: ANN401
     extensions = [Allowed(allow), *([Paged()] if paged else [])]
-    return strawberry.field(resolver=resolver, description=description, extensions=extensions)
+    return strawberry.field(resolver=resolver, name=name, description=description, extensions=extensions)
 
 
 def _question(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
@@ -313,3 +322,20 @@ NODES = [
     ApiKey,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""
+
+
+def federated(sdl: str) -> type:
+    """Return the root of queries with what a router asks of a subgraph, whose schema is `sdl` without it."""
+    service = Service(sdl=subgraph(sdl))
+
+    @strawberry.type(name="Query", description=Query.__doc__)
+    class Subgraph(Query):
+        _service: Service = _query(lambda: service, EVERYBODY, "What this subgraph is.", name="_service")
+        _entities: list[Entity | None] = _query(
+            federation.entities,
+            EVERYBODY,
+            "Orders, items and locations by their keys; null for what is not there.",
+            name="_entities",
+        )
+
+    return Subgraph

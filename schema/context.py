@@ -54,6 +54,7 @@ class Loaders:
         self.transfer_lines = self._many(transfers.lines_of, lambda row: row.transfer_id)
         self.receipt = self._one(receipts.receipts, lambda row: row.id)
         self.order = self._one(orders.orders, lambda row: row.id)
+        self.order_by_number = self._one(orders.orders_by_number, lambda row: row.number)
         self.order_line = self._one(orders.lines, lambda row: row.id)
         self.order_lines = self._many(orders.lines_of, lambda row: row.order_id)
         self.timeline = self._many(orders.timeline_of, lambda row: row.order_id)
