@@ -10,7 +10,7 @@ import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -30,10 +30,12 @@ from app import graphiql
 from app.auth import Unauthorized, bearer
 from app.documents import Documents, holds_nul, no_nul
 from app.faults import present
+from app.hub import Asking, Hub, Runs, Window
 from app.jwks import KeysUnavailable
-from app.streaming import Events, until
-from app.subscriptions import Session, SocketHandler, TextAdapter
+from app.streaming import HEADERS, Events, join, until
+from app.subscriptions import Session, SocketHandler, SocketLimits, Sockets, TextAdapter
 from domain.viewer import Viewer
+from schema.context import Context
 
 Authenticate: TypeAlias = Callable[[str], Awaitable[Viewer]]
 OpenContext: TypeAlias = Callable[[Viewer], Awaitable[object]]
@@ -41,8 +43,6 @@ OpenContext: TypeAlias = Callable[[Viewer], Awaitable[object]]
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
-CONNECTION_INIT_SECONDS = 10
-OPERATIONS_A_SOCKET = 100
 SSE = GRAPHQL_SSE_PROTOCOL
 
 STATUS = {"INTERNAL": 500, "UNAVAILABLE": 503}
@@ -137,27 +137,36 @@ class GraphQLView(GraphQL[object, None]):
         authenticate: Authenticate,
         open_context: OpenContext,
         max_body_bytes: int = 2**20,
-        connection_init_wait: timedelta = timedelta(seconds=CONNECTION_INIT_SECONDS),
+        limits: SocketLimits | None = None,
+        window: Window | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        limits = limits or SocketLimits()
         super().__init__(
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, SSE),
-            connection_init_wait_timeout=connection_init_wait,
-            max_subscriptions_per_connection=OPERATIONS_A_SOCKET,
+            connection_init_wait_timeout=timedelta(seconds=limits.init_seconds),
+            max_subscriptions_per_connection=limits.operations,
         )
         self.authenticate = authenticate
         self.open_context = open_context
         self.max_body_bytes = max_body_bytes
         self.now = now
-        self.sockets: set[SocketHandler] = set()
+        self.sockets = Sockets(limits)
+        self.hub, self.asking = Hub(schema.stream, Runs(window or Window())), Asking(schema.documents)
         self.stopping = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or serve one socket."""
         if scope["type"] == "websocket":
-            session = Session(open_context=self.open_context, now=self.now, sockets=self.sockets)
+            session = Session(
+                open_context=self.open_context,
+                now=self.now,
+                sockets=self.sockets,
+                hub=self.hub,
+                asking=self.asking,
+            )
             await self.run(WebSocket(scope, receive, send), context=session)
             return
         request = Request(scope, self._limited(receive))
@@ -169,7 +178,8 @@ class GraphQLView(GraphQL[object, None]):
             if request.method not in {"GET", "POST"}:
                 raise Refused(405, "GraphQL is served by GET and POST.", "METHOD_NOT_ALLOWED", Allow="GET, POST")  # noqa: TRY301
             request.state.viewer = await self.authenticate(bearer(request.headers.get("authorization")))
-            return await self.run(request, context=await self.open_context(request.state.viewer))
+            context = await self.open_context(request.state.viewer)
+            return await self._shared(request, context) or await self.run(request, context=context)
         except Unauthorized as error:
             headers = {"WWW-Authenticate": "Bearer"}
             return _refusal(request, 401, GraphQLError(str(error), extensions={"code": "UNAUTHENTICATED"}), headers)
@@ -184,6 +194,14 @@ class GraphQLView(GraphQL[object, None]):
         except Exception as error:  # noqa: BLE001 - told under a reference
             fault = present(error)
             return _refusal(request, _status([fault]), fault)
+
+    async def _shared(self, request: Request, context: object) -> Response | None:
+        """Return the events of a subscription that others can share, if it is one."""
+        if not isinstance(context, Context) or not self._get_stream_transport_from_headers(request.headers):
+            return None
+        data = await self.parse_http_body(self.request_adapter_class(request))
+        ask = self.asking.read(data.query or "", data.variables, data.operation_name, context.viewer)
+        return ask and StreamingResponse(self._ending(request, join(self.hub, ask, context, request)), headers=HEADERS)
 
     def _limited(self, receive: Receive) -> Receive:
         """Refuse a body as soon as it grows past the limit."""
@@ -299,12 +317,11 @@ class GraphQLView(GraphQL[object, None]):
         headers: Mapping[str, str],
     ) -> Response:
         """Return a stream of events, which ends when the token does or the server stops."""
-        expires_at = request.state.viewer.expires_at
-
-        def ending() -> Events:
-            return until(cast("Events", stream()), expires_at=expires_at, now=self.now, stopping=self.stopping)
-
+        ending = lambda: self._ending(request, cast("Events", stream()))  # noqa: E731
         return await super().create_streaming_response(request, ending, sub_response, headers)
+
+    def _ending(self, request: Request | WebSocket, events: Events) -> Events:
+        return until(events, expires_at=request.state.viewer.expires_at, now=self.now, stopping=self.stopping)
 
 
 def _checked(data: dict[str, Any], protocol: str) -> GraphQLRequestData:

@@ -20,9 +20,11 @@ from app.carriers import Carriers
 from app.carriers.routes import Doors
 from app.faults import OUTAGES
 from app.graphql import GraphQLView, Schema, build_schema
+from app.hub import Window
 from app.identity import Identity
 from app.metrics import CountRequests, Metrics
 from app.settings import Settings
+from app.subscriptions import SocketLimits
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import run_about, work
@@ -83,7 +85,7 @@ class Gateway:
         """Return the context of one operation: where the updates stand as it begins, and fresh loaders."""
         standing = self.feed.position
         if viewer.role is Role.STORE:
-            known = (await self.networks.current()).id_by_code
+            known = (await self.networks.knowing(viewer.location_codes)).id_by_code
             ids = frozenset(known[code] for code in viewer.location_codes if code in known)
             viewer = replace(viewer, location_ids=ids)
         return Context(
@@ -123,9 +125,21 @@ def create_app(
         authenticate=identity.viewer,
         open_context=open_context,
         max_body_bytes=settings.max_body_bytes,
+        limits=SocketLimits(
+            init_seconds=settings.ws_init_seconds,
+            ping_seconds=settings.ws_ping_seconds,
+            operations=settings.ws_operations,
+            of_a_token=settings.ws_of_a_token,
+            of_an_address=settings.ws_of_an_address,
+        ),
+        window=Window(
+            updates=settings.updates_kept,
+            bytes=settings.updates_kept_bytes,
+            bytes_of_all=settings.updates_all_bytes,
+        ),
         now=now,
     )
-    metrics = Metrics(sockets=lambda: len(view.sockets))
+    metrics = Metrics(sockets=lambda: len(view.sockets), executions=lambda: len(view.hub.runs))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ METHODS = {"GET", "POST", "HEAD", "OPTIONS"}
 class Metrics:
     """The figures of one application."""
 
-    def __init__(self, *, sockets: Callable[[], int]) -> None:
+    def __init__(self, *, sockets: Callable[[], int], executions: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "crossdock_http_requests",
@@ -25,6 +25,7 @@ class Metrics:
             registry=self._registry,
         )
         self._gauge("crossdock_open_sockets", "WebSockets open now.", sockets)
+        self._gauge("crossdock_subscription_executions", "Executions that subscribers share.", executions)
 
     def follow(self, feed: Feed, stock: Stock) -> None:
         """Show where this process reads the feed, and what it keeps of it."""

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from app import logs
+from app import logs, wire
 from app.settings import Settings, SetupError, load
 
 APPLICATION = "app.main:create_app"
@@ -113,7 +113,8 @@ def _serve_here(
     config = uvicorn.Config(
         getattr(importlib.import_module(module), name)(settings, dsn),
         http="httptools",
-        ws="websockets-sansio",
+        ws=wire.protocol(stall_seconds=settings.ws_stall_seconds, direct=settings.direct_write),
+        ws_ping_interval=None,  # the pings are those of graphql-transport-ws
         ws_max_size=settings.ws_max_size,
         ws_per_message_deflate=False,  # 72 KiB a socket instead of 32, for frames that are small
         lifespan="on",

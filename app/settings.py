@@ -150,6 +150,36 @@ class Settings(BaseSettings):
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
     )
     ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
+    ws_init_seconds: int = Field(
+        default=10, ge=1, le=300, description="Seconds in which a new WebSocket has to show its token; else 4408."
+    )
+    ws_ping_seconds: int = Field(
+        default=30, ge=1, le=3600, description="Seconds between two pings; without a pong in between 4408."
+    )
+    ws_stall_seconds: int = Field(
+        default=10, ge=1, le=300, description="Seconds after which a WebSocket that takes nothing is cut off."
+    )
+    ws_operations: int = Field(default=100, ge=1, description="Operations under way on one WebSocket at most.")
+    ws_of_a_token: int = Field(
+        default=1_000, ge=1, description="WebSockets of one token in each process at most; else 4429."
+    )
+    ws_of_an_address: int = Field(
+        default=10_000, ge=1, description="WebSockets of one address in each process at most; else 4429."
+    )
+    updates_kept: int = Field(
+        default=1_000,
+        ge=2,
+        description="Updates that a subscriber may lag behind the others; else 4429.",
+    )
+    updates_kept_bytes: int = Field(
+        default=1_048_576, ge=1024, description="Bytes of updates that a subscriber may lag behind others; else 4429."
+    )
+    updates_all_bytes: int = Field(
+        default=67_108_864, ge=1024, description="Bytes of updates that each process keeps of all its subscriptions."
+    )
+    direct_write: bool = Field(
+        default=False, description="Whether updates go to a WebSocket's connection past ASGI: less than half the CPU."
+    )
 
     webhook_private: bool = Field(
         default=False,

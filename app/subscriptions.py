@@ -1,13 +1,15 @@
-"""One WebSocket: graphql-transport-ws, with a fresh context for each operation and an authority that ends."""
+"""One WebSocket: graphql-transport-ws, within limits, and with an authority that ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 import orjson
+from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
@@ -16,16 +18,65 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     CompleteMessage,
     ConnectionInitMessage,
     Message,
+    PongMessage,
     SubscribeMessage,
 )
 from strawberry.utils.aio import aclosing
 
 from app.documents import holds_nul, no_nul
 from app.faults import present
+from app.hub import Asking, FellBehind, Hub, Member
+from app.wire import EXTENSION, Wire, text_frame
+from domain.feed import Cursor
 from domain.viewer import Viewer
+from schema.context import Context
 
 FORBIDDEN = 4403
-GOING_AWAY = 1012
+TIMEOUT = 4408
+TOO_MANY = 4429
+SERVICE_RESTART = 1012
+LAST_SECONDS = 5.0
+"""For queries and mutations under way when the server stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketLimits:
+    """What a socket may take, and how many there may be of a kind in this process."""
+
+    init_seconds: float = 10.0
+    ping_seconds: float = 30.0
+    """Between two pings; the first has to be answered before the second."""
+    operations: int = 100
+    of_a_token: int = 1_000
+    of_an_address: int = 10_000
+
+
+@dataclass(slots=True)
+class Sockets:
+    """The open sockets of this process."""
+
+    limits: SocketLimits
+    _open: Counter[tuple[str, object]] = field(default_factory=Counter)
+    _count: int = 0
+
+    def __len__(self) -> int:
+        """Return how many are open."""
+        return self._count
+
+    def enter(self, whose: tuple[str, object], most: int) -> bool:
+        """Count a socket of an address or a token, unless there are as many as may be."""
+        if self._open[whose] >= most:
+            return False
+        self._open[whose] += 1
+        self._count += whose[0] == "address"
+        return True
+
+    def leave(self, whose: tuple[str, object]) -> None:
+        """Count it out."""
+        self._open[whose] -= 1
+        self._count -= whose[0] == "address"
+        if not self._open[whose]:
+            del self._open[whose]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,9 +85,12 @@ class Session:
 
     open_context: Callable[[Viewer], Awaitable[object]]
     now: Callable[[], datetime]
-    sockets: set["SocketHandler"]
+    sockets: Sockets
+    hub: Hub
+    asking: Asking
     connection_params: dict[str, Any] = field(default_factory=dict)
     viewer: Viewer | None = None
+    token: str = ""
 
 
 class TextAdapter(ASGIWebSocketAdapter):
@@ -44,7 +98,10 @@ class TextAdapter(ASGIWebSocketAdapter):
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send one message; WebSocketDisconnected where nobody is there any more."""
-        text = orjson.dumps(message).decode()
+        await self.send_text(orjson.dumps(message).decode())
+
+    async def send_text(self, text: str) -> None:
+        """Send one message that is JSON already."""
         try:
             await self.ws.send_text(text)
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -55,22 +112,46 @@ class TextAdapter(ASGIWebSocketAdapter):
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
             with suppress(WebSocketDisconnect, RuntimeError):  # the other side was faster
                 await self.ws.close(code=code, reason=reason[:120])
+            if self.wire is not None:
+                self.wire.end()
+
+    @property
+    def wire(self) -> Wire | None:
+        """Return the connection below, where the server gives it."""
+        wire: Wire | None = self.ws.scope.get("extensions", {}).get(EXTENSION)
+        return wire
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
     """Speaks graphql-transport-ws on one socket until it closes."""
 
-    _expiry: asyncio.Task[None] | None = None
+    websocket: TextAdapter
+    _timers: list[asyncio.TimerHandle]
+    _tasks: set[asyncio.Task[None]]
+    _members: dict[str, Member]
+    _counted: list[tuple[str, object]]
+    _unanswered = False
+    _stopping = False
 
     async def handle(self) -> None:
         """Serve the socket; leave nothing running behind it."""
-        self.context.sockets.add(self)
+        self._timers, self._tasks, self._members, self._counted = [], set(), {}, []
+        client = self.websocket.ws.client
         try:
+            limits = self.context.sockets.limits
+            if not self._count(("address", client and client.host), limits.of_an_address):
+                await self.websocket.close(TOO_MANY, "Too many sockets from this address")
+                return
+            if self.websocket.wire is not None:
+                self.websocket.wire.on_stop = self._stop
             await super().handle()
         finally:
-            self.context.sockets.discard(self)
-            if self._expiry is not None:
-                self._expiry.cancel()
+            for timer in self._timers:
+                timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+            for whose in self._counted:
+                self.context.sockets.leave(whose)
 
     async def handle_message(self, message: Message) -> None:
         """Answer one message, or close 4400 where it is none of the protocol's."""
@@ -82,32 +163,41 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Take the caller's token, and close when it expires."""
+        again = self.connection_init_received
         await super().handle_connection_init({"type": "connection_init", "payload": message.get("payload") or {}})
-        if self.context.viewer is not None and self._expiry is None:
-            self._expiry = asyncio.create_task(self._expire(self.context.viewer), name="token expiry")
+        viewer, limits = self.context.viewer, self.context.sockets.limits
+        if viewer is None or again:
+            return
+        if not self._count(("token", self.context.token), limits.of_a_token):
+            await self.websocket.close(TOO_MANY, "Too many sockets with this token")
+            return
+        call_later = asyncio.get_running_loop().call_later
+        left = (viewer.expires_at - self.context.now()).total_seconds()
+        self._timers = [call_later(left, self._expire), call_later(limits.ping_seconds, self._ping)]
+
+    async def handle_pong(self, message: PongMessage) -> None:  # noqa: ARG002 - Strawberry passes it
+        """Note that somebody is there."""
+        self._unanswered = False
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation."""
-        if self.connection_acknowledged and holds_nul(message["payload"].get("variables")):
+        if self._stopping:
+            fault = GraphQLError("The server stops. Connect anew.", extensions={"code": "UNAVAILABLE"})
+            await self.send_message({"id": message["id"], "type": "error", "payload": [fault.formatted]})
+        elif self.connection_acknowledged and holds_nul(message["payload"].get("variables")):
             await self.send_message({"id": message["id"], "type": "error", "payload": [no_nul().formatted]})
         else:
             await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[Session, None]) -> None:
-        """Run one operation to its end in a context of its own."""
-        viewer = cast("Viewer", self.context.viewer)
+        """Run one operation to its end in a context of its own, or share one that runs."""
         try:
-            if viewer.expires_at <= self.context.now():
+            if cast("Viewer", self.context.viewer).expires_at <= self.context.now():
                 await self.websocket.close(FORBIDDEN, "Forbidden")
                 return
-            source = await self.schema.stream(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=await self.context.open_context(viewer),
-                operation_name=operation.operation_name,
-            )
-            async with aclosing(source):
-                await self._send_result_stream(operation, source)
+            member = await self._begin(operation)
+            if member is not None:
+                await self._follow(operation, member)
             await operation.send_operation_message(CompleteMessage(id=operation.id, type="complete"))
         except WebSocketDisconnected:
             self.operations.pop(operation.id, None)
@@ -116,9 +206,101 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             with suppress(WebSocketDisconnected):
                 await operation.send_initial_errors([fault])
 
-    async def _expire(self, viewer: Viewer) -> None:
-        await asyncio.sleep((viewer.expires_at - self.context.now()).total_seconds())
-        await self.websocket.close(FORBIDDEN, "Forbidden")
+    async def _begin(self, operation: Operation[Session, None]) -> Member | None:
+        """Join the others who ask the same; what nobody can share is run here, to its end."""
+        context = await self.context.open_context(cast("Viewer", self.context.viewer))
+        if isinstance(context, Context):
+            read = self.context.asking.read
+            ask = read(operation.query, operation.variables, operation.operation_name, context.viewer)
+            if ask is not None:
+                return await self.context.hub.join(ask, context)
+        source = await self.schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.operation_name,
+        )
+        async with aclosing(source):
+            await self._send_result_stream(operation, source)
+        return None
+
+    async def _follow(self, operation: Operation[Session, None], member: Member) -> None:
+        """Send what a shared execution brings."""
+        head = b'{"id":' + orjson.dumps(operation.id) + b',"type":"next","payload":'
+        wire = self.websocket.wire
+        if wire is not None and wire.direct:
+            member.push = lambda frame: wire.write(frame.encoded(head, text_frame))
+        self._members[operation.id] = member
+        try:
+            while (frame := await member.next()) is not None:
+                await self.websocket.send_text(frame.encoded(head, bytes.decode))
+            if member.run.errors:
+                await operation.send_initial_errors(member.run.errors)
+        except FellBehind:
+            await self.websocket.close(TOO_MANY, self._resume())
+        finally:
+            member.leave()
+            if self._members.get(operation.id) is member:
+                del self._members[operation.id]
+
+    def _count(self, whose: tuple[str, object], most: int) -> bool:
+        if not self.context.sockets.enter(whose, most):
+            return False
+        self._counted.append(whose)
+        return True
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _expire(self) -> None:
+        self._soon(self.websocket.close(FORBIDDEN, "Forbidden"))
+
+    def _ping(self) -> None:
+        """Ask whether somebody is there; close where nobody has answered since the last time."""
+        if self._unanswered:
+            self._soon(self.websocket.close(TIMEOUT, "No pong"))
+            return
+        self._unanswered = True
+        self._soon(self._send_ping())
+        seconds = self.context.sockets.limits.ping_seconds
+        self._timers[-1] = asyncio.get_running_loop().call_later(seconds, self._ping)
+
+    async def _send_ping(self) -> None:
+        """Send a ping; where all subscriptions stand at one cursor, with it: a quiet one's would else grow too old."""
+        passed = self._passed()
+        told = max((member.cursor for member in self._members.values()), default=None)
+        with suppress(WebSocketDisconnected):
+            if passed is not None and told is not None and passed >= told:
+                await self.send_message({"type": "ping", "payload": {"cursor": str(passed)}})
+            else:
+                await self.send_message({"type": "ping"})
+
+    def _passed(self) -> Cursor | None:
+        """Return the cursor up to which no subscription of this socket misses anything."""
+        return min((member.passed() for member in self._members.values()), default=None)
+
+    def _resume(self) -> str:
+        """Return the reason of a close after which subscriptions go on elsewhere: their cursor."""
+        passed = self._passed()
+        return f"after={passed}" if passed is not None else ""
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._soon(self._part())
+
+    async def _part(self) -> None:
+        """Let queries and mutations finish, then close, with the cursor to go on from."""
+        read = self.context.asking
+        brief = [
+            each.task
+            for each in self.operations.values()
+            if each.task is not None and not read.is_subscription(each.query, each.operation_name)
+        ]
+        if brief:
+            await asyncio.wait(brief, timeout=LAST_SECONDS)
+        await self.websocket.close(SERVICE_RESTART, self._resume())
 
     @staticmethod
     def _get_pre_execution_close_reason(_: object) -> None:

@@ -1,6 +1,6 @@
 """Subscriptions: the feed, as each viewer may see it."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from uuid import UUID
 
 import strawberry
@@ -89,7 +89,11 @@ async def assignment_updates(
 
 
 async def stock_updates(
-    info: Info, skus: list[str] | None = None, location_id: strawberry.ID | None = None, after: Cursor | None = None
+    info: Info,
+    skus: list[str] | None = None,
+    location_id: strawberry.ID | None = None,
+    after: Cursor | None = None,
+    conflate: bool = True,  # noqa: FBT001, FBT002 - a GraphQL argument
 ) -> AsyncGenerator[StockUpdate, None]:
     context = info.context
     where = await _locations(context, location_id)
@@ -101,7 +105,10 @@ async def stock_updates(
             and (where is None or not where.isdisjoint(fact.location_ids))
         )
 
-    async for fact in _follow(context, after, wanted):
+    def level(fact: Fact) -> Hashable:
+        return (fact.sku, fact.location_ids) if conflate else None
+
+    async for fact in _follow(context, after, wanted, level):
         (place,) = fact.location_ids
         row = await context.loaders.level.load((fact.sku or "", place))
         if row is not None and fact.quantities is not None:
@@ -119,13 +126,23 @@ async def stock_updates(
             )
 
 
-async def _follow(context: Context, after: Cursor | None, wanted: Callable[[Fact], bool]) -> AsyncGenerator[Fact, None]:
-    """Yield the wanted facts, each with nothing remembered of the answer before."""
-    place = await context.feed.resume(Place.parse(after)) if after is not None else context.standing
-    async for fact in context.feed.follow(place):
+async def _follow(
+    context: Context,
+    after: Cursor | None,
+    wanted: Callable[[Fact], bool],
+    subject: Callable[[Fact], Hashable] = lambda _: None,
+) -> AsyncGenerator[Fact, None]:
+    """Yield the wanted facts, each with nothing remembered of the answer before, and note how far that is."""
+    progress = context.progress
+    if progress.passed is None:
+        progress.passed = await context.feed.resume(Place.parse(after)) if after is not None else context.standing
+    async for fact in context.feed.follow(progress.passed):
         if wanted(fact):
             context.refresh()
+            progress.telling, progress.subject = fact.cursor, subject(fact)
             yield fact
+            progress.telling = None
+        progress.passed = fact.cursor
 
 
 async def _order(context: Context, order_id: strawberry.ID | None) -> UUID | None:

@@ -1,9 +1,9 @@
 """What every resolver has at hand: the viewer, the way to Postgres, and loaders that read each thing once."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -97,6 +97,18 @@ class Loaders:
 
 
 @dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a subscription has come."""
+
+    passed: Cursor | None = None
+    """Everything up to here was told, or is not wanted: where to go on, before `after`; None before it began."""
+    telling: Cursor | None = None
+    """Of the update that is being told, None between two."""
+    subject: Hashable = None
+    """What the update that is being told is about, where the newest about it may stand for the older ones."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Context:
     """One operation's, or one update's, share of the process."""
 
@@ -112,6 +124,7 @@ class Context:
     now: Callable[[], datetime]
     standing: Cursor
     """Where the updates stood when the operation came: whatever it reads is not older."""
+    progress: Progress = field(default_factory=Progress)
     loaders: Loaders = field(init=False)
     _snapshot: Snapshot | None = None
 
@@ -121,6 +134,10 @@ class Context:
     def refresh(self) -> None:
         """Forget what was read: the next update is a new answer."""
         self.loaders, self._snapshot = Loaders(self.database), None
+
+    def shared(self, start: Cursor) -> Self:
+        """Return the context of a subscription from there on, for all whose authority is the viewer's."""
+        return replace(self, viewer=self.viewer.authority(), progress=Progress(passed=start))
 
     async def network(self) -> Snapshot:
         """Return the network, the same throughout one answer."""

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from app import wire
+
 
 class _Server(uvicorn.Server):
     """Uvicorn, which says when it serves and leaves the signals to pytest."""
@@ -32,12 +34,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, *, stall_seconds: float = 10, direct: bool = False) -> AsyncIterator[str]:
     """Yield the address, host:port, at which the application answers."""
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="websockets-sansio",
+        ws=wire.protocol(stall_seconds=stall_seconds, direct=direct),
+        ws_ping_interval=None,
         ws_max_size=131_072,
         ws_per_message_deflate=False,
         lifespan="on",

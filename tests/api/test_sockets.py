@@ -16,17 +16,19 @@ from websockets import ConnectionClosed, InvalidStatus
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from app.graphql import OPERATIONS_A_SOCKET, GraphQLView
+from app.graphql import GraphQLView
+from app.subscriptions import SocketLimits
 from tests.api.tiny import WATCH, no_generator_left, tiny_server, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+LIMITS = SocketLimits(init_seconds=0.5)
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def served() -> AsyncIterator[tuple[str, GraphQLView]]:
-    async with tiny_server(connection_init_wait=timedelta(seconds=0.5)) as served:
+    async with tiny_server(limits=LIMITS) as served:
         yield served
 
 
@@ -249,9 +251,9 @@ async def test_a_fault_within_a_subscription_is_masked(url: str) -> None:
 
 async def test_a_socket_runs_no_more_than_its_share_of_operations(url: str) -> None:
     async with opened(url) as socket:
-        for number in range(OPERATIONS_A_SOCKET):
+        for number in range(LIMITS.operations):
             await subscribe(socket, "subscription { ticks(every: 60) }", key=str(number))
-        for _ in range(OPERATIONS_A_SOCKET):
+        for _ in range(LIMITS.operations):
             assert (await receive(socket))["type"] == "next"
         await subscribe(socket, "{ echo }", key="one more")
         answer = await receive(socket)

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from app import auth, graphiql
 from app.graphql import GraphQLView, build_schema
+from app.subscriptions import SocketLimits
 from domain.errors import InvalidInput
 from domain.feed import CursorExpired
 from domain.viewer import Viewer
@@ -146,7 +147,7 @@ async def no_generator_left() -> None:
 
 @asynccontextmanager
 async def tiny_server(
-    *, max_body_bytes: int = 100_000, connection_init_wait: timedelta = timedelta(seconds=10)
+    *, max_body_bytes: int = 100_000, limits: SocketLimits | None = None
 ) -> AsyncIterator[tuple[str, GraphQLView]]:
     """Yield the address of a server of the tiny schema, and its view."""
     numbers = count(1)
@@ -162,7 +163,7 @@ async def tiny_server(
         authenticate=authenticate,
         open_context=open_context,
         max_body_bytes=max_body_bytes,
-        connection_init_wait=connection_init_wait,
+        limits=limits,
     )
     app = Starlette(routes=[Route("/graphql", view), WebSocketRoute("/graphql", view), graphiql.assets()])
     app.state.stopping = view.stopping
