@@ -125,18 +125,8 @@ def create_app(
         authenticate=identity.viewer,
         open_context=open_context,
         max_body_bytes=settings.max_body_bytes,
-        limits=SocketLimits(
-            init_seconds=settings.ws_init_seconds,
-            ping_seconds=settings.ws_ping_seconds,
-            operations=settings.ws_operations,
-            of_a_token=settings.ws_of_a_token,
-            of_an_address=settings.ws_of_an_address,
-        ),
-        window=Window(
-            updates=settings.updates_kept,
-            bytes=settings.updates_kept_bytes,
-            bytes_of_all=settings.updates_all_bytes,
-        ),
+        limits=_limits(settings),
+        window=_window(settings),
         now=now,
     )
     metrics = Metrics(sockets=lambda: len(view.sockets), executions=lambda: len(view.hub.runs))
@@ -155,6 +145,22 @@ def create_app(
     )
     app.state.stopping = view.stopping
     return app
+
+
+def _limits(settings: Settings) -> SocketLimits:
+    return SocketLimits(
+        init_seconds=settings.ws_init_seconds,
+        ping_seconds=settings.ws_ping_seconds,
+        operations=settings.ws_operations,
+        of_a_token=settings.ws_of_a_token,
+        of_an_address=settings.ws_of_an_address,
+    )
+
+
+def _window(settings: Settings) -> Window:
+    return Window(
+        updates=settings.updates_kept, bytes=settings.updates_kept_bytes, bytes_of_all=settings.updates_all_bytes
+    )
 
 
 def _routes(view: GraphQLView, metrics: Metrics) -> list[BaseRoute]:
