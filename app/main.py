@@ -138,11 +138,8 @@ def create_app(
             metrics.follow(gateway.feed, gateway.stock)
             yield
 
-    app = Starlette(
-        routes=[*_routes(view, metrics), *Doors(settings, now).routes()],
-        middleware=[Middleware(CountRequests, metrics=metrics)],
-        lifespan=lifespan,
-    )
+    routes = [*_routes(view, metrics), *Doors(settings, now).routes()]
+    app = Starlette(routes=routes, middleware=[Middleware(CountRequests, metrics=metrics)], lifespan=lifespan)
     app.state.stopping = view.stopping
     return app
 
