@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from domain.planning.problem import Service, Site, Zone
@@ -17,6 +18,9 @@ HORIZON_DAYS = 60
 MIDNIGHT = 24 * 60
 FIRST_DELIVERY = 8 * 60
 DAY = timedelta(days=1)
+
+Journey: TypeAlias = tuple[datetime, datetime, datetime, date]
+"""When the carrier takes goods over, between which moments they arrive, and the local day of the last of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,7 @@ class Collection:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class Promise(NamedTuple):
     """What one location and one carrier service can keep, in UTC; `day` is the local day of `latest`."""
 
     ready_at: datetime
@@ -53,6 +56,11 @@ def moment(zone: ZoneInfo, day: date, minutes: int) -> datetime:
     A time that the clock skips, or shows twice, counts with the offset before the change, as in RFC 5545.
     """
     return (datetime.combine(day, time(), tzinfo=zone) + timedelta(minutes=minutes)).astimezone(UTC)
+
+
+def day_before(site: Site, at: datetime) -> date:
+    """Return the local day before `at`: a stretch that ends at midnight belongs to it and still holds that instant."""
+    return at.astimezone(site.time_zone).date() - DAY
 
 
 @lru_cache(maxsize=1024)
@@ -92,7 +100,7 @@ def ready_at(site: Site, now: datetime) -> datetime | None:
 def opened_for(site: Site, now: datetime, span: timedelta) -> datetime | None:
     """Return when the site has been open for so long after `now`. None: not in sight."""
     at, left = now.astimezone(UTC), span
-    for day in _days(_yesterday(site, at)):
+    for day in _days(day_before(site, at)):
         for stretch in openings_on(site, day):
             start = max(at, stretch.opens)
             if start > stretch.closes:
@@ -107,7 +115,7 @@ def opened_for(site: Site, now: datetime, span: timedelta) -> datetime | None:
 def work_day(site: Site, now: datetime) -> date | None:
     """Return the local day on which work on what is ordered at `now` begins; None: not in sight."""
     at = now.astimezone(UTC)
-    for day in _days(_yesterday(site, at)):
+    for day in _days(day_before(site, at)):
         if any(at <= stretch.closes for stretch in openings_on(site, day)):
             return day
     return None
@@ -135,19 +143,17 @@ def latest_order(site: Site, deadline: datetime) -> datetime | None:
     return None
 
 
-@lru_cache(maxsize=16_384)
 def collect(site: Site, service: Service, ready: datetime) -> Collection | None:
     """Return when the carrier takes over what is ready at `ready`; None where it does not come within the horizon.
 
     It comes on its weekdays, on days the site opens: at the cut-off or, if earlier, when the site closes for the day.
     Without a cut-off it comes once the goods are ready.
     """
-    for day in _days(_yesterday(site, ready)):
-        if service.cutoff is not None:
-            deadline = _deadline(site, service, day)
-            if deadline is not None and ready <= deadline:
-                return Collection(day=day, at=deadline)
-        elif day.isoweekday() in service.collects:
+    first = day_before(site, ready)
+    if service.cutoff is not None:
+        return next((each for each in _collections(site, service, first) if ready <= each.at), None)
+    for day in _days(first):
+        if day.isoweekday() in service.collects:
             for stretch in openings_on(site, day):
                 if ready <= stretch.closes:
                     return Collection(day=day, at=max(ready, stretch.opens))
@@ -160,23 +166,20 @@ def pickup(site: Site, ready: datetime) -> Promise:
     return Promise(ready_at=ready, due_at=ready, earliest=ready, latest=ready, day=day)
 
 
-def delivery(site: Site, service: Service, zone: Zone, ready: datetime) -> Promise | None:
+def delivery(site: Site, service: Service, zone: Zone, ready: datetime, eve: date | None = None) -> Promise | None:
     """Return what can be promised for goods ready at the site, sent with this service into this zone.
 
-    None where the carrier does not collect or deliver within the horizon.
+    `eve` is the local day before `ready`, where it is known. None where the carrier does not collect or deliver within
+    the horizon.
     """
-    collection = collect(site, service, ready)
-    if collection is None:
-        return None
-    if zone.transit_minutes is not None:
-        earliest, latest = (collection.at + timedelta(minutes=minutes) for minutes in zone.transit_minutes)
-        day = latest.astimezone(site.time_zone).date()
-    else:
-        arrival = _arrival(site, service, collection, zone.transit_days or (0, 0))
-        if arrival is None:
-            return None
-        earliest, latest, day = arrival
-    return Promise(ready_at=ready, due_at=collection.at, earliest=earliest, latest=latest, day=day)
+    if service.cutoff is None:
+        collection = collect(site, service, ready)
+        journey = None if collection is None else _journey(site, service, zone, collection)
+        return None if journey is None else Promise(ready, *journey)
+    for due_at, journey in _journeys(site, service, zone, eve or day_before(site, ready)):
+        if ready <= due_at:
+            return None if journey is None else Promise(ready, *journey)
+    return None
 
 
 def order_before(site: Site, service: Service | None, due_at: datetime) -> datetime | None:
@@ -187,7 +190,7 @@ def order_before(site: Site, service: Service | None, due_at: datetime) -> datet
 def stays_open(site: Site, now: datetime, until: datetime) -> bool:
     """Tell whether the site is open at `now` and does not close before `until`; midnight does not interrupt."""
     end = None
-    for day in _days(_yesterday(site, now)):
+    for day in _days(day_before(site, now)):
         for stretch in openings_on(site, day):
             if stretch.opens <= (end or now) <= stretch.closes:
                 end = stretch.closes
@@ -209,6 +212,17 @@ def opens_again(site: Site, now: datetime) -> bool:
 
 
 @lru_cache(maxsize=65_536)
+def _collections(site: Site, service: Service, first: date) -> tuple[Collection, ...]:
+    """Return the collections from a local day on: all that may be the next for what is ready on the day after it."""
+    found = []
+    for day in _days(first):
+        if (at := _deadline(site, service, day)) is not None:
+            found.append(Collection(day=day, at=at))
+            if day > first + 2 * DAY:
+                break
+    return tuple(found)
+
+
 def _deadline(site: Site, service: Service, day: date) -> datetime | None:
     """Return when a carrier with a cut-off collects on a local day, if it does."""
     stretches = openings_on(site, day) if day.isoweekday() in service.collects else ()
@@ -218,15 +232,22 @@ def _deadline(site: Site, service: Service, day: date) -> datetime | None:
 
 
 @lru_cache(maxsize=65_536)
-def _arrival(
-    site: Site, service: Service, collection: Collection, transit_days: tuple[int, int]
-) -> tuple[datetime, datetime, date] | None:
-    """Return between which moments goods arrive, and on which local day at the latest; None: not in sight."""
-    first, last = (_delivered(site, service, collection, days) for days in transit_days)
+def _journeys(site: Site, service: Service, zone: Zone, first: date) -> tuple[tuple[datetime, Journey | None], ...]:
+    """Return what becomes of the goods of each of these collections, beside the moment of it."""
+    collections = _collections(site, service, first)
+    return tuple((collection.at, _journey(site, service, zone, collection)) for collection in collections)
+
+
+def _journey(site: Site, service: Service, zone: Zone, collection: Collection) -> Journey | None:
+    """Return what becomes of the goods of a collection; None: they do not arrive within the horizon."""
+    if zone.transit_minutes is not None:
+        earliest, latest = (collection.at + timedelta(minutes=minutes) for minutes in zone.transit_minutes)
+        return collection.at, earliest, latest, latest.astimezone(site.time_zone).date()
+    first, last = (_delivered(site, service, collection, days) for days in zone.transit_days or (0, 0))
     if first is None or last is None:
         return None
     earliest = min(max(moment(site.time_zone, first.day, FIRST_DELIVERY), collection.at), last.at)
-    return earliest, last.at, last.day
+    return collection.at, earliest, last.at, last.day
 
 
 def _delivered(site: Site, service: Service, collection: Collection, transit_days: int) -> Collection | None:
@@ -246,11 +267,6 @@ def _delivered(site: Site, service: Service, collection: Collection, transit_day
 
 def _days(first: date) -> Iterator[date]:
     return (first + offset * DAY for offset in range(HORIZON_DAYS + 2))
-
-
-def _yesterday(site: Site, at: datetime) -> date:
-    """Return the local day before `at`: a stretch that ends at midnight belongs to it and still holds that instant."""
-    return at.astimezone(site.time_zone).date() - DAY
 
 
 def _minutes(clock: time) -> int:

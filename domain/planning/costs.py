@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from domain.money import exponent
 from domain.planning.fences import carries
 from domain.planning.ground import Ground
-from domain.planning.groups import group
 from domain.planning.lots import Lots
+from domain.planning.network import Offer
 from domain.planning.policy import Rating
 from domain.planning.problem import UNLIMITED
 from domain.planning.rates import IMPOSSIBLE, Rates, Tariff
@@ -107,7 +108,6 @@ def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
         opened = np.isin(sites, [problem.network.position_by_code.get(code, -1) for code in problem.opened_codes])
         fixed = {kind: np.where(opened, 0, amounts) for kind, amounts in fixed.items()}
     class_of = np.arange(sites.size) if alone else at.kinds
-    classes = sites.size if alone else len(LocationKind)
     return Legs(
         rows=rows,
         sites=sites,
@@ -116,7 +116,7 @@ def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
         by_lot=by_lot,
         class_of=class_of,
         free=0 if problem.opened_codes else split,
-        rates=_rates(at, (class_of, classes), fixed, by_lot, shipping),
+        rates=_rates(at, fixed, by_lot, shipping, alone=alone),
     )
 
 
@@ -133,36 +133,46 @@ class _Places:
 
 def _rates(
     at: _Places,
-    classed: tuple[Amounts, int],
     fixed: Mapping[RatingKind, Amounts],
     by_lot: Mapping[RatingKind, Amounts],
     shipping: float,
+    *,
+    alone: bool,
 ) -> Rates:
-    """Return the sums, for groups of legs of one class on one lane."""
+    """Return the sums, for the legs of each kind of location on each lane, or for each leg `alone`."""
     ground, lots = at.ground, at.lots
-    class_of, classes = classed
-    keys = ground.lane_of[at.rows, at.sites] * classes + class_of
-    lanes = 1 if ground.offer is None else len(ground.offer.lanes)
-    first, of_leg = group(keys, lanes * classes)
-    present = keys[first]
-    leading, tariff = group(present // classes, lanes)
-    per_line = sum(by_lot.values(), np.zeros((classes, lots.quantity.size), dtype=np.int64))
+    lane_of = ground.lane_of[at.rows, at.sites]
+    by_class = sum(by_lot.values(), np.zeros((1, lots.quantity.size), dtype=np.int64))
+    if alone:
+        group, per_line, tariff = np.arange(lane_of.size), by_class, lane_of
+    else:
+        lanes, classes = _lanes_of_classes(1 if ground.offer is None else len(ground.offer.lanes))
+        group, tariff = lane_of * len(LocationKind) + at.kinds, lanes
+        per_line = by_class[classes if by_lot else np.zeros_like(classes)]
     return Rates(
         fixed=sum(fixed.values(), np.zeros(at.sites.size, dtype=np.int64)),
         able=lots.able,
-        group=of_leg,
-        per_line=per_line[present % classes],
+        group=group,
+        per_line=per_line,
         tariff=tariff,
-        tariffs=tuple(_tariff(ground, lane, shipping) for lane in (present[leading] // classes).tolist()),
+        tariffs=_tariffs(ground.offer, shipping),
         grams=np.array([line.grams for line in ground.problem.lines], dtype=np.int64)[lots.line] * lots.quantity,
     )
 
 
-def _tariff(ground: Ground, lane: int, shipping: float) -> Tariff:
-    if ground.offer is None:
-        return _NOTHING
-    tariff = ground.offer.lanes[lane].tariff
-    return tariff if shipping == 1 else tariff.times(shipping)
+@lru_cache(maxsize=256)
+def _lanes_of_classes(lanes: int) -> tuple[Amounts, Amounts]:
+    """Return the lane and the kind of location of each group, where every lane has a group for each kind."""
+    kinds = len(LocationKind)
+    return np.repeat(np.arange(lanes), kinds), np.tile(np.arange(kinds), lanes)
+
+
+@lru_cache(maxsize=256)
+def _tariffs(offer: Offer | None, shipping: float) -> tuple[Tariff, ...]:
+    """Return the tariff of each lane, times the weight of SHIPPING."""
+    if offer is None:
+        return (_NOTHING,)
+    return tuple(lane.tariff if shipping == 1 else lane.tariff.times(shipping) for lane in offer.lanes)
 
 
 def _distance(at: _Places, _: Rating) -> Floats:

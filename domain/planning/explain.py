@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -42,8 +42,7 @@ SENTENCES: Mapping[FenceKind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(NamedTuple):
     """The fence that kept a location out, with what was found there and what would have been allowed."""
 
     fence: FenceKind
@@ -52,8 +51,7 @@ class Stop:
     limit: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A location that was considered.
 
     `ratings` are what it would be charged, were it to ship all it can, in minor units; `total` is their sum, and `rank`
@@ -61,9 +59,9 @@ class Candidate:
     """
 
     location_code: str
+    ratings: Mapping[RatingKind, int]
     chosen: bool = False
     stopped: Stop | None = None
-    ratings: Mapping[RatingKind, int]
     total: int | None = None
     rank: int | None = None
 
@@ -208,49 +206,47 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
 
     The rank is by how many lots a site's best leg can take, and then by what it charges for them.
     """
-    takes = legs.rates.fits(np.arange(legs.lots.line.size))
+    rates = legs.rates
+    takes = rates.fits(np.arange(legs.lots.line.size))
     counts = takes.sum(axis=1)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
     takers[[legs.sites[take.leg] for take in cover.takes]] = True
-    rivals = _rivals(legs.sites, counts, takers[legs.sites])
-    sites, counts = legs.sites[rivals], counts[rivals]
-    charged = legs.charges(rivals, takes[rivals])
-    if legs.free:
-        charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - legs.free
-    totals = np.sum(list(charged.values()), axis=0)
-    best = np.lexsort((totals, -counts))
-    firsts, _ = group(sites[best], takers.size)
-    ranked = best[np.sort(firsts)]
-    chosen = takers[sites[ranked]]
+    rivals = _rivals(counts, takers[legs.sites], MOST_CANDIDATES * len(ground.open))
+    totals = rates.totals(rivals, takes[rivals]) - legs.free
+    best = rivals[np.lexsort((totals, -counts[rivals]))]
+    # The first leg of each site in this order is its best.
+    ranked = best[np.sort(group(legs.sites[best], takers.size)[0])]
+    chosen = takers[legs.sites[ranked]]
     places = np.argsort(~chosen, kind="stable")[: max(MOST_CANDIDATES, int(chosen.sum()))]
     told = ranked[places]
-    columns = [(kind, amounts[told].tolist()) for kind, amounts in charged.items()]
+    charged = legs.charges(told, takes[told])
+    if legs.free:
+        charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - legs.free
+    columns = {kind: amounts.tolist() for kind, amounts in charged.items()}
+    sites, few = ground.problem.network.sites, counts[told].tolist()
     candidates = []
-    for row, (leg, place) in enumerate(zip(told.tolist(), places.tolist(), strict=True)):
-        site, taker = int(sites[leg]), bool(chosen[place])
-        code = ground.problem.network.sites[site].code
-        if stop := _too_little(ground, legs, site, int(counts[leg])):
+    for row, (site, place) in enumerate(zip(legs.sites[told].tolist(), places.tolist(), strict=True)):
+        code, taker = sites[site].code, bool(takers[site])
+        if stop := _too_little(ground, legs, site, few[row]):
             candidates.append(Candidate(location_code=code, chosen=taker, stopped=stop, ratings={}))
             continue
-        ratings = {kind: amounts[row] for kind, amounts in columns if amounts[row]}
-        total = int(totals[leg])
+        ratings = {kind: amounts[row] for kind, amounts in columns.items() if amounts[row]}
+        total = sum(ratings.values())
         rated = Candidate(location_code=code, chosen=taker, ratings=ratings, total=total, rank=place + 1)
         candidates.append(rated)
     return candidates
 
 
-def _rivals(sites: NDArray[np.int64], counts: NDArray[np.int64], takers: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _rivals(counts: NDArray[np.int64], takers: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
     """Return the legs that need a price to rank those that are told: who takes fewer lots comes after them all.
 
-    `sites` are where the legs are, ascending, `counts` how many lots each takes, `takers` which sites are chosen.
+    `counts` is how many lots each leg takes, `takers` which legs are at a chosen site. The sites to be told have no
+    more than `most` legs.
     """
-    if sites.size < FEW_LEGS:
-        return np.arange(sites.size)
-    first = np.flatnonzero(np.diff(sites, prepend=-1))
-    most = np.maximum.reduceat(counts, first)
-    last = min(MOST_CANDIDATES, most.size)
-    least = np.partition(most, -last)[-last]
-    return np.flatnonzero(counts >= most[takers[first]].min(initial=least))
+    if counts.size <= max(most, FEW_LEGS):
+        return np.arange(counts.size)
+    least = np.partition(counts, -most)[-most]
+    return np.flatnonzero(counts >= counts[takers].min(initial=least))
 
 
 def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | None:
@@ -265,20 +261,19 @@ def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | Non
 
 def _stopped_at(ground: Ground) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the sites of which nothing is left (stopped,), and which screen leaves nothing of each."""
-    sites = np.flatnonzero(~np.logical_or.reduce(ground.open, axis=0))
-    stops = np.empty_like(sites)
+    sites = (~np.logical_or.reduce(ground.open, axis=0)).nonzero()[0]
+    stops = np.full(sites.size, len(ground.screens))
     legs = np.ones((len(ground.open), sites.size), dtype=np.bool_)
-    goods = np.ones((1, 1, 1), dtype=np.bool_)
-    alive = np.ones(sites.size, dtype=np.bool_)
-    for place, screen in enumerate(ground.screens):
+    goods: NDArray[np.bool_] | None = None
+    for screen in ground.screens:
         passes = screen.passes.take(sites, axis=1)
         if passes.shape[2] == 1:
             legs &= passes[..., 0]
         else:
-            goods = goods & passes
-        left: NDArray[np.bool_] = np.logical_or.reduce(legs & np.logical_or.reduce(goods, axis=2), axis=0)
-        stops[alive & ~left] = place
-        alive = left
+            goods = passes if goods is None else goods & passes
+        some = legs if goods is None else legs & np.logical_or.reduce(goods, axis=2)
+        # What a screen leaves nothing of, those that follow leave nothing of, either.
+        stops -= ~np.logical_or.reduce(some, axis=0)
     return sites, stops
 
 

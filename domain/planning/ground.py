@@ -1,6 +1,6 @@
 """Where a wish may be served from, and how much of each line each location could take for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -137,7 +137,7 @@ def delivery_ground(common: Given, level: ServiceLevel, km: NDArray[np.float64])
     limit = offered.limits[:, np.newaxis]
     units = np.where(grams > 0, np.maximum(limit, 0) // np.maximum(grams, 1), np.where(limit < 0, 0, UNLIMITED))
     reaches = lane_of < len(offered.lanes)
-    farthest = max((float(reach[-1]) for reach in offered.reach if reach.size), default=0.0)
+    farthest = float(offered.ends.max(initial=0.0))
     screens = (
         Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.NOT_SERVED, passes=offered.open[..., np.newaxis]),
         status(network),
@@ -229,23 +229,23 @@ def _timed(ground: Ground, level: ServiceLevel | None) -> Ground:
     """Return the ground with the fences of time, judged once for all legs that begin together on the same lane."""
     turns, count = ground.given.timetable.turns, ground.open.shape[1]
     span = 1 if ground.offer is None else len(ground.offer.lanes)
-    legs = np.flatnonzero(ground.open)
+    legs = ground.open.ravel().nonzero()[0]
     keys = (turns * span + ground.lane_of).take(legs)
     firsts, groups = group(keys, (int(turns.max(initial=0)) + 1) * max(span, 1))
     promises: list[Promise] = []
     verdicts: list[FenceKind | None] = []
-    places = np.empty(firsts.size, dtype=np.int64)
-    for place, leg in enumerate(legs[firsts].tolist()):
-        row, site = divmod(leg, count)
-        promise = _promise(ground, row, site)
-        verdict = _verdict(ground, level, site, promise)
+    places: list[int] = []
+    strict = _is_strict(ground.problem, level)
+    sites = (legs[firsts] % max(count, 1)).tolist()
+    for site, promise in zip(sites, _promised(ground, sites, (keys[firsts] % max(span, 1)).tolist()), strict=True):
+        verdict = _verdict(ground, level, site, promise) if strict or promise is None else None
         verdicts.append(verdict)
-        places[place] = len(promises)
+        places.append(len(promises))
         if promise is not None and verdict is None:
             promises.append(promise)
-    np.put(ground.promise_of, legs, places.take(groups))
+    np.put(ground.promise_of, legs, np.array(places, dtype=np.int64).take(groups))
     screens, still = ground.screens, ground.open
-    for kind, code in _TIMES.items():
+    for kind, code in _TIMES.items() if any(verdicts) else ():
         if kind in verdicts:
             passes = np.ones(ground.open.shape, dtype=np.bool_)
             np.put(passes, legs, np.array([verdict != kind for verdict in verdicts], dtype=np.bool_).take(groups))
@@ -262,17 +262,26 @@ _TIMES = {
 }
 
 
-def _promise(ground: Ground, row: int, site: int) -> Promise | None:
-    if ground.offer is None:
-        return ground.given.timetable.pickup(site)
-    lane = ground.offer.lanes[ground.lane_of[row, site]]
-    return ground.given.timetable.delivery(site, lane.service, lane.zone)
+def _promised(ground: Ground, sites: Sequence[int], lanes: Sequence[int]) -> Iterator[Promise | None]:
+    """Yield what each of these sites can promise by the lane beside it."""
+    times, offered = ground.given.timetable, ground.offer
+    for site, lane in zip(sites, lanes, strict=True):
+        if offered is None:
+            yield times.pickup(site)
+        else:
+            yield times.delivery(site, offered.lanes[lane].service, offered.lanes[lane].zone)
 
 
 def _verdict(ground: Ground, level: ServiceLevel | None, site: int, promise: Promise | None) -> FenceKind | None:
     """Return why the hours, the capacity, the cut-off or a promise already given rule a leg out, if they do."""
     late = _late(ground, level, site, promise)
     return FenceKind.CAPACITY if late and ground.given.timetable.postponed(site) else late
+
+
+def _is_strict(problem: Problem, level: ServiceLevel | None) -> bool:
+    """Tell whether a leg may be ruled out although it can promise something."""
+    hurried = level in {ServiceLevel.INSTANT, ServiceLevel.SAME_DAY}
+    return hurried or problem.promised_latest is not None or (level is not None and problem.policy.collected_today)
 
 
 def _late(ground: Ground, level: ServiceLevel | None, site: int, promise: Promise | None) -> FenceKind | None:
@@ -302,8 +311,8 @@ def _told(ground: Ground, kind: FenceKind) -> Callable[[int], Told]:
     problem = ground.problem
 
     def latest(site: int) -> Told:
-        promises = [_promise(ground, row, site) for row in range(len(ground.open)) if ground.lane_of[row, site] < lanes]
-        moments = [promise.latest for promise in promises if promise]
+        of_site = [lane for lane in ground.lane_of[:, site].tolist() if lane < lanes]
+        moments = [promise.latest for promise in _promised(ground, [site] * len(of_site), of_site) if promise]
         actual = _local(min(moments), problem.network.sites[site]) if moments else None
         limit = problem.promised_latest
         return actual, _local(limit, problem.network.sites[site]) if limit else None

@@ -72,29 +72,25 @@ class Lane:
     tariff: Tariff
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Offer:
     """The carrier services of one level, into one country, in one currency.
 
-    A service's zones are ascending by distance, and its lanes follow each other in `lanes`: those of the service with
-    the place `row` begin at `starts[row]`, and `reach[row]` holds how far each goes, in km. `open[row, site]` tells
+    `lane_at[row, ring]` tells which lane of a service leads into a ring around the site, and the number of lanes where
+    none does; the rings end at these distances in km, `ends`, ascending, and the last never. `open[row, site]` tells
     which sites ship with the service. `limits[lane]` is the heaviest parcel, in grams; the last, -1, is no lane's.
     """
 
     services: tuple[Service, ...]
     lanes: tuple[Lane, ...]
-    starts: NDArray[np.int64]
-    reach: tuple[NDArray[np.float64], ...]
+    ends: NDArray[np.float64]
+    lane_at: NDArray[np.int64]
     open: NDArray[np.bool_]
     limits: NDArray[np.int64]
 
     def lanes_at(self, km: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return which lane leads from sites at these distances (services, sites); the number of lanes: none."""
-        found = np.empty(self.open.shape, dtype=np.int64)
-        for row, reach in enumerate(self.reach):
-            lane = np.searchsorted(reach, km)
-            found[row] = np.where(lane < reach.size, lane + self.starts[row], len(self.lanes))
-        return found
+        return self.lane_at.take(self.ends.searchsorted(km), axis=1)
 
 
 @lru_cache(maxsize=256)
@@ -108,11 +104,17 @@ def offer(network: Network, level: ServiceLevel, country: str | None, currency: 
     services = tuple(network.services[row] for row in chosen)
     zones = [sorted(service.zones, key=lambda zone: zone.max_km) for service in services]
     lanes = tuple(_lane(service, zone) for service, reached in zip(services, zones, strict=True) for zone in reached)
+    ends = np.unique([lane.zone.max_km for lane in lanes]).astype(np.float64)
+    starts = np.cumsum([0, *map(len, zones)])
+    lane_at = np.full((len(services), ends.size + 1), len(lanes), dtype=np.int64)
+    for row, reached in enumerate(zones):
+        ring = np.searchsorted([zone.max_km for zone in reached], ends)
+        lane_at[row, :-1] = np.where(ring < len(reached), ring + starts[row], len(lanes))
     return Offer(
         services=services,
         lanes=lanes,
-        starts=np.cumsum([0, *(len(reached) for reached in zones)], dtype=np.int64),
-        reach=tuple(np.array([zone.max_km for zone in reached], dtype=np.float64) for reached in zones),
+        ends=ends,
+        lane_at=lane_at,
         open=network.fits[chosen] & network.ships,
         limits=np.array([*(lane.limit for lane in lanes), -1], dtype=np.int64),
     )

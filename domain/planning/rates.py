@@ -1,6 +1,8 @@
 """What parcels cost, as the solver sees it: numbers only."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,11 @@ IMPOSSIBLE = 1 << 44
 SPAN = 1 << 41
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tariff:
     """What carriage costs by weight: `amounts[step]`, in minor units, up to `weights[step]` grams, ascending.
 
-    `amounts` has one more at the end, IMPOSSIBLE: what is too heavy.
+    `amounts` has one more at the end, IMPOSSIBLE: what is too heavy. Tariffs are told apart by identity.
     """
 
     weights: NDArray[np.int64]
@@ -60,7 +62,7 @@ class Rates:
     def fits(self, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these lines, first come, each leg could take in one parcel (legs, lines)."""
         able, weights = self.able[:, lines], self.grams[lines]
-        heaviest = np.array([each.weights[-1] for each in self.tariffs], dtype=np.int64)
+        heaviest = _joined(self.tariffs).heaviest
         if weights.sum() > heaviest.min():
             most = heaviest[self.tariff].take(self.group)
             able = able & (np.cumsum(able * weights, axis=1) <= most[:, np.newaxis])
@@ -70,17 +72,40 @@ class Rates:
         """Return which of these lines, first come, each leg could take in one parcel (legs, lines), and its cost."""
         able = self.fits(lines)
         costs = self.fixed + (able * self.per_line[:, lines].T[:, self.group].T).sum(axis=1)
-        return able, costs + self.carriage(self.tariff[self.group], (able * self.grams[lines]).sum(axis=1))
+        return able, costs + self.carriage(self.tariff[self.group], able @ self.grams[lines])
+
+    def totals(self, legs: NDArray[np.int64], takes: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return what a parcel of each of these legs costs, for the lines it takes (legs, lines)."""
+        groups = self.group[legs]
+        costs = self.fixed[legs] + (self.per_line[groups] * takes).sum(axis=1)
+        totals: NDArray[np.int64] = costs + self.carriage(self.tariff[groups], takes @ self.grams)
+        return totals
 
     def carriage(self, tariff: NDArray[np.int64], grams: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what parcels of these weights cost by these tariffs, both of one shape."""
-        # The steps of all tariffs in one ascending row, in which each tariff has a SPAN of its own.
-        steps = np.concatenate([each.weights + number * SPAN for number, each in enumerate(self.tariffs)])
-        amounts = np.concatenate([each.amounts for each in self.tariffs])
-        charged: NDArray[np.int64] = amounts[
-            np.searchsorted(steps, np.minimum(grams, SPAN - 1) + tariff * SPAN) + tariff
-        ]
+        steps, amounts, _ = _joined(self.tariffs)
+        charged: NDArray[np.int64] = amounts.take(
+            steps.searchsorted(np.minimum(grams, SPAN - 1) + tariff * SPAN) + tariff
+        )
         return charged
+
+
+class _Joined(NamedTuple):
+    """The steps of all tariffs in one ascending row, in which each has a SPAN of its own, and the last of each."""
+
+    steps: NDArray[np.int64]
+    amounts: NDArray[np.int64]
+    heaviest: NDArray[np.int64]
+
+
+@lru_cache(maxsize=256)
+def _joined(tariffs: tuple[Tariff, ...]) -> _Joined:
+    nothing = np.zeros(0, dtype=np.int64)
+    return _Joined(
+        steps=np.concatenate([nothing, *(each.weights + number * SPAN for number, each in enumerate(tariffs))]),
+        amounts=np.concatenate([nothing, *(each.amounts for each in tariffs)]),
+        heaviest=np.array([each.weights[-1] for each in tariffs], dtype=np.int64),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

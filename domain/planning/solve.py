@@ -45,7 +45,7 @@ def tabulate(rates: Rates, *, dense_below: int = DENSE_BELOW, prune_above: int =
         costs = np.full(1 << lines, IMPOSSIBLE, dtype=np.int64)
         return Table(lines=lines, costs=costs, owners=np.zeros_like(costs), scaled=costs * SCALE)
     grams = _sums(rates.grams, lines)
-    tariffs = np.stack([tariff.charge(grams) for tariff in rates.tariffs])
+    tariffs = rates.carriage(np.arange(len(rates.tariffs))[:, np.newaxis], grams)
     if rates.tariff.size << lines < dense_below:
         packed = _by_group(rates, _sums(rates.per_line, lines) + tariffs[rates.tariff])
     else:

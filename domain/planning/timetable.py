@@ -20,7 +20,7 @@ NEVER = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """The promises of a network at one moment, each computed once for all the sites that keep the same schedule.
+    """The promises of a network at one moment, the same for all the sites that keep the same schedule.
 
     Sites with the same number in `turns` keep the same schedule and begin at the same moment. `starts[site]` is the day
     on which the work begins, as a proleptic ordinal, NEVER where it does not; `full[site]` tells which begin so late
@@ -32,27 +32,22 @@ class Timetable:
     turns: NDArray[np.int64]
     starts: NDArray[np.int64] | None = None
     full: NDArray[np.bool_] | None = None
-    _ready: dict[int, datetime | None] = field(default_factory=dict)
-    _deliveries: dict[tuple[int, Service, Zone], Promise | None] = field(default_factory=dict)
+    _begun: dict[int, tuple[Site, datetime | None, date]] = field(default_factory=dict)
 
     def pickup(self, site: int) -> Promise | None:
         """Return from when goods ordered now can be picked up at the site with this place, if ever."""
-        ready = self._ready_at(site)
+        _, ready, _ = self._begin(site)
         return None if ready is None else calendar.pickup(self.network.sites[site], ready)
 
     def delivery(self, site: int, service: Service, zone: Zone) -> Promise | None:
         """Return what the site with this place can promise with this service into this zone, if anything."""
-        key = (int(self.turns[site]), service, zone)
-        if key not in self._deliveries:
-            ready = self._ready_at(site)
-            keeper = self.network.keepers[self.network.schedules[site]]
-            self._deliveries[key] = None if ready is None else calendar.delivery(keeper, service, zone, ready)
-        return self._deliveries[key]
+        keeper, ready, eve = self._begin(site)
+        return None if ready is None else calendar.delivery(keeper, service, zone, ready, eve)
 
     def work_day(self, site: int) -> date | None:
         """Return the local day on which the site with this place begins; None: not in sight."""
         if self.starts is None or self.full is None or not self.full[site]:
-            return calendar.work_day(self.network.keepers[self.network.schedules[site]], self.now)
+            return calendar.work_day(self._keeper(site), self.now)
         start = int(self.starts[site])
         return None if start == NEVER else date.fromordinal(start)
 
@@ -60,14 +55,19 @@ class Timetable:
         """Tell whether the site with this place begins later than it is open, because it is full."""
         return self.full is not None and bool(self.full[site])
 
-    def _ready_at(self, site: int) -> datetime | None:
-        turn = int(self.turns[site])
-        if turn not in self._ready:
-            self._ready[turn] = self._begin(site)
-        return self._ready[turn]
+    def _keeper(self, site: int) -> Site:
+        return self.network.keepers[int(self.network.schedules[site])]
 
-    def _begin(self, site: int) -> datetime | None:
-        keeper = self.network.keepers[self.network.schedules[site]]
+    def _begin(self, site: int) -> tuple[Site, datetime | None, date]:
+        """Return who keeps the schedule of a site, when goods ordered now are ready, and the local day before that."""
+        turn = self.turns.item(site)
+        if turn not in self._begun:
+            keeper, ready = self._keeper(site), self._ready_at(site)
+            self._begun[turn] = keeper, ready, calendar.day_before(keeper, ready or self.now)
+        return self._begun[turn]
+
+    def _ready_at(self, site: int) -> datetime | None:
+        keeper = self._keeper(site)
         if not self.postponed(site):
             return calendar.ready_at(keeper, self.now)
         day = self.work_day(site)

@@ -95,7 +95,7 @@ def test_units_that_stay_behind_are_not_sold() -> None:
         replace(CART, available=np.array([[3], [4], [2]])), Fence(kind=FenceKind.STOCK, limit=Decimal(3))
     )
     assert found == {"BER-2"}
-    assert stopped["BER-1"] == replace(stopped["BER-1"], fence=FenceKind.STOCK, actual="0 units", limit="1 units")
+    assert stopped["BER-1"] == stopped["BER-1"]._replace(fence=FenceKind.STOCK, actual="0 units", limit="1 units")
 
 
 def test_a_place_that_takes_no_work_says_so() -> None:
@@ -285,7 +285,7 @@ def test_a_decision_over_many_places_is_told_in_eight_kilobytes_and_read_back_as
     assert len(told.candidates) == MOST_CANDIDATES
     assert len(dump(told)) <= MOST_BYTES
     assert load(dump(told)) == told
-    long = replace(told, candidates=[replace(each, location_code=each.location_code * 9) for each in told.candidates])
+    long = replace(told, candidates=[each._replace(location_code=each.location_code * 9) for each in told.candidates])
     assert len(dump(long)) <= MOST_BYTES
     assert 0 < len(load(dump(long)).candidates) < MOST_CANDIDATES
 
