@@ -1,10 +1,12 @@
 """Which orders cannot arrive as promised any more: found before the shopper finds out, and told once.
 
 An order is late when work of it is still at its location after the carrier was to take it or the shopper to find it
-ready, and when the promised moment itself passes with something still to be done. Every LOOK_EVERY, one process looks
-at what fell due since the last look.
+ready, and when the promised moment itself passes and not everything is known to have arrived: every LOOK_EVERY, one
+process looks at what fell due since the last look. It is late at once when it is routed anew to arrive too late, and
+when its carrier says that a parcel is lost, goes back or came after the promise.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +23,14 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 async def look(connection: Connection, key: str, now: datetime) -> None:
     """Mark the orders that became late since the moment that is the key, and set the next look."""
     since = datetime.fromisoformat(key) if key else LONG_AGO
-    rows = await connection.fetch(_MARK, since, now, record_class=orders.OrderRow)
+    found = await connection.fetch(_DUE, since, now)
+    await mark(connection, [row["order_id"] for row in found], now=now)
+    await set_timer(connection, TIMER, now.isoformat(), now + LOOK_EVERY)
+
+
+async def mark(connection: Connection, order_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Mark those of these orders late that are not yet, and tell it, in the caller's transaction."""
+    rows = await connection.fetch(_MARK, order_ids, now, record_class=orders.OrderRow)
     places = await connection.fetch(
         """
         SELECT order_id, array_agg(DISTINCT location_id) FROM assignment
@@ -35,25 +44,23 @@ async def look(connection: Connection, key: str, now: datetime) -> None:
         step = orders.Step(kind=UpdateKind.ORDER_LATE, status=OrderStatus(row.status), message="It will be late.")
         await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
         await feed.record(connection, [orders.fact(told, step, now=now)])
-    await set_timer(connection, TIMER, now.isoformat(), now + LOOK_EVERY)
 
+
+_DUE = """
+SELECT a.order_id
+  FROM location l
+  JOIN LATERAL (
+           SELECT order_id, status FROM assignment WHERE location_id = l.id AND due_at > $1 AND due_at <= $2
+       ) a ON a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED')
+UNION
+SELECT id FROM customer_order
+ WHERE promised_latest > $1 AND promised_latest <= $2 AND method = 'DELIVERY'
+   AND status NOT IN ('COMPLETED', 'CANCELLED')
+"""
 
 _MARK = """
-WITH due AS (
-    SELECT a.order_id
-      FROM location l
-      JOIN LATERAL (
-               SELECT order_id, status FROM assignment
-                WHERE location_id = l.id AND due_at > $1 AND due_at <= $2
-           ) a ON a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED')
-    UNION
-    SELECT id FROM customer_order
-     WHERE promised_latest > $1 AND promised_latest <= $2 AND method = 'DELIVERY'
-       AND status NOT IN ('FULFILLED', 'COMPLETED', 'CANCELLED')
-), found AS MATERIALIZED (
-    SELECT o.id FROM customer_order o
-     WHERE o.id IN (SELECT order_id FROM due) AND NOT o.late
-     ORDER BY o.id FOR NO KEY UPDATE
+WITH found AS MATERIALIZED (
+    SELECT id FROM customer_order WHERE id = ANY ($1::uuid[]) AND NOT late ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE customer_order o SET late = true, updated_at = $2, version = version + 1
   FROM found WHERE o.id = found.id

@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from domain import capacity, feed, inventory, orders
+from domain import capacity, feed, inventory, lateness, orders
 from domain.cart import CartLine, line_facts, wanted_lines
 from domain.decided import Decided, decide
 from domain.decisions import keep, new_decisions
@@ -252,6 +252,9 @@ async def _tell(connection: Connection, order: OrderRow, work: Work, *, now: dat
     step = orders.Step(kind=kind, status=status, message=message)
     await orders.note(connection, [orders.entry(told, step, actor=None, now=now), *work.entries])
     await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
+    promised = order.promised_latest
+    if promised and any(each.arrives_latest > promised for each in work.assignments):
+        await lateness.mark(connection, [order.id], now=now)
 
 
 async def _say_what_is_left(

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from domain import feed, inventory, orders
+from domain import feed, inventory, lateness, orders
 from domain.carriers import Booking, Label, TrackingReport
 from domain.errors import ActionNotAllowed, InvalidInput, NotFound
 from domain.ids import new_ids
 from domain.network import Networks
 from domain.orders import OrderRow
-from domain.shipments.moves import FINAL, MOVES, REPORTED, SENTENCES, after
+from domain.shipments.moves import FAILED, FINAL, MOVES, REPORTED, SENTENCES, after
 from domain.shipments.parcels import Units, share_out
 from domain.shipments.reading import ShipmentRow, events_of, newest, shipments, shipments_of_assignments
 from domain.text import check_optional_text
@@ -168,8 +168,17 @@ class Dispatch:
         row = await self._write(row, order, reached)
         if reached in FINAL:
             await clear_timer(self.connection, TRACK, str(row.id))
+        if await self._missed(row, order):
+            await lateness.mark(self.connection, [order.id], now=self.now)
         await orders.settle(self.connection, order, actor=self.actor, now=self.now)
         return row
+
+    async def _missed(self, row: ShipmentRow, order: OrderRow) -> bool:
+        """Say whether a parcel cannot arrive, or did not, as its order was promised."""
+        if row.status != ShipmentStatus.DELIVERED or order.promised_latest is None:
+            return row.status in FAILED
+        arrived = [e.at for e in await events_of(self.connection, [row.id]) if e.status == ShipmentStatus.DELIVERED]
+        return min(arrived) > order.promised_latest
 
     def _check(self, row: ShipmentRow, reports: Sequence[TrackingReport]) -> None:
         for each in reports:

@@ -23,6 +23,9 @@ MOVES: Mapping[ShipmentStatus, frozenset[ShipmentStatus]] = {
 REPORTED = frozenset({_S.HANDED_OVER}) | _UNDER_WAY | _ENDS
 """What a carrier may say has happened. HANDED_OVER is noted only: it is the location that hands over."""
 
+FAILED = frozenset({_S.LOST, _S.RETURNED_TO_SENDER})
+"""The shopper does not get it."""
+
 FINAL = frozenset(status for status, targets in MOVES.items() if not targets)
 
 SENTENCES: Mapping[ShipmentStatus, str] = {

@@ -1,11 +1,12 @@
 """Orders that will be late are found, told and listed before the shopper asks."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from domain.vocabulary import Role
 from tests.api.house import House
-from tests.api.test_store_work import picking, placed, report
+from tests.api.test_shipments import booked, hand_over, packed, record
+from tests.api.test_store_work import picking, placed, reject, report
 
 LATE = "{ orders(where: {late: true}) { edges { node { number } } } }"
 
@@ -34,6 +35,8 @@ async def test_an_order_whose_work_misses_the_carrier_is_late_and_told_once(hous
     await report(house, work, (1, None))
     for step in ("packAssignment", "handOverAssignment"):
         await house.do(step, work["id"], "SM")
+    (parcel,) = await booked(house, other["id"])
+    assert (await record(house, parcel["trackingNumber"], "DELIVERED"))["status"] == "DELIVERED"
     for hours in (0, 12, 24):
         house.clock[0] += timedelta(hours=hours)
         await looked(house)
@@ -53,3 +56,40 @@ async def test_an_order_that_waits_for_stock_is_late_once_its_promise_passes(hou
     house.clock[0] += timedelta(days=9)
     await looked(house)
     assert await late(house) == [order["number"]]
+
+
+async def test_a_parcel_that_is_not_known_to_have_arrived_is_late_once_its_promise_passes(house: House) -> None:
+    order, (parcel,) = await packed(house, ("pen", 1))
+    await hand_over(house, order)
+    promised = datetime.fromisoformat((await house.order(order["id"], "promisedLatest"))["promisedLatest"])
+    for minutes in (-1, 0):
+        house.clock[0] = promised + timedelta(minutes=minutes)
+        await looked(house)
+        assert await late(house) == ([] if minutes else [order["number"]])
+    await record(house, parcel["trackingNumber"], "DELIVERED")
+    found = await house.order(order["id"], "status late timeline { kind }")
+    assert (found["status"], found["late"]) == ("COMPLETED", True)
+    assert [entry["kind"] for entry in found["timeline"]].count("ORDER_LATE") == 1
+
+
+async def test_a_parcel_that_is_lost_or_came_after_the_promise_makes_its_order_late_at_once(
+    house: House,
+) -> None:
+    for n, (status, hours, expected) in enumerate(
+        (("DELIVERED", 0, False), ("DELIVERED", 12, True), ("DELIVERY_FAILED", 0, False), ("LOST", 0, True))
+    ):
+        order, (parcel,) = await packed(house, ("pen", 1), key=f"order {n}")
+        await hand_over(house, order)
+        at = (house.now + timedelta(hours=hours)).isoformat()
+        assert (await record(house, parcel["trackingNumber"], status, f', at: "{at}"'))["status"] == status
+        assert (await house.order(order["id"], "late"))["late"] is expected, status
+
+
+async def test_work_that_goes_elsewhere_and_will_arrive_too_late_is_told_at_once(house: House) -> None:
+    order = await placed(house, ("lamp", 1))
+    (work,) = await house.work(order["id"])
+    assert work["location"]["code"] == "SN"
+    await reject(house, work)
+    found = await house.order(order["id"], "late status timeline { kind }")
+    assert (found["late"], found["status"]) == (True, "ROUTED")
+    assert [entry["kind"] for entry in found["timeline"]].count("ORDER_LATE") == 1

@@ -57,8 +57,10 @@ async def booked(house: House, order: str) -> list[dict[str, Any]]:
             await asyncio.sleep(0.02)
 
 
-async def packed(house: House, *lines: tuple[str, int], level: str = "SAME_DAY") -> tuple[dict[str, Any], list[Any]]:
-    order = await placed(house, *lines, level=level)
+async def packed(
+    house: House, *lines: tuple[str, int], level: str = "SAME_DAY", key: str = "order"
+) -> tuple[dict[str, Any], list[Any]]:
+    order = await placed(house, *lines, level=level, key=key)
     for work in await house.work(order["id"]):
         await pack(house, work)
     return order, await booked(house, order["id"])
