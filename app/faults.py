@@ -50,7 +50,7 @@ def _told(cause: Exception | None) -> tuple[str, dict[str, object]] | None:
         return cause.message, {"code": code.value, "path": list(cause.path)}
     if isinstance(cause, CursorExpired):
         message = "The updates after this cursor are gone: read the state anew, and follow from its cursor."
-        return message, {"code": "CURSOR_EXPIRED"}
+        return message, {"code": "CURSOR_EXPIRED", "oldestCursor": str(cause.oldest)}
     if isinstance(cause, NOTHING_TO_RUN):
         return "The request names no operation that can run here.", {"code": "INVALID_INPUT"}
     if isinstance(cause, OUTAGES):

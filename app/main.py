@@ -34,6 +34,7 @@ from domain import (
     collection,
     deadlines,
     decisions,
+    feed,
     idempotency,
     lateness,
     reservations,
@@ -63,7 +64,7 @@ log = structlog.get_logger(__name__)
 READY_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-EVER = (idempotency.TIMER, decisions.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
+EVER = (idempotency.TIMER, decisions.TIMER, feed.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
 """The kinds of the timers that never end."""
 
 
@@ -237,6 +238,11 @@ def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
         decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
         webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),
+        feed.TIMER: feed.forgetting(
+            settings.feed_retention,
+            unread=webhooks.told_through,
+            longest=timedelta(days=settings.webhook_dead_days),
+        ),
         lateness.TIMER: lateness.look,
         reservations.TIMER: reservations.expire,
     }

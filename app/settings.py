@@ -2,17 +2,29 @@
 
 import os
 import secrets
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.signatures import signing_key
+from domain.duration import format_duration, parse_duration
 
 PREFIX = "CROSSDOCK_"
+SHORTEST_RETENTION = timedelta(minutes=1)
 
 
 class SetupError(Exception):
@@ -58,6 +70,10 @@ def _broadcast_url(url: str) -> str:
     if urlsplit(url).scheme not in {"memory", "redis", "rediss"}:
         raise ValueError("it has to begin with memory://, redis:// or rediss://")
     return url
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
 
 
 def _http_url(url: str) -> str:
@@ -145,6 +161,14 @@ class Settings(BaseSettings):
     )
     decision_days: int = Field(
         default=90, ge=1, le=3650, description="Days for which it is kept why an order was routed as it was."
+    )
+    feed_retention: Annotated[
+        timedelta, BeforeValidator(_duration), PlainSerializer(format_duration), Field(ge=SHORTEST_RETENTION)
+    ] = Field(
+        default="P3D",
+        validate_default=True,
+        description="How long updates are kept for those who come back with a cursor (P3D is three days); "
+        "what a webhook has not taken is kept for CROSSDOCK_WEBHOOK_DEAD_DAYS.",
     )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."

@@ -13,7 +13,7 @@ import structlog
 from app.background import running
 from app.outgoing import open_client
 from domain import webhooks
-from domain.feed import Cursor, Feed, Update
+from domain.feed import Cursor, CursorExpired, Feed, Update
 from domain.transaction import Connection, Database, connect
 from domain.webhooks import Delivery, ParkedRow, Targets, WebhookRow
 from schema.webhooks import delivery_of
@@ -72,7 +72,13 @@ class Teller:
         clock = asyncio.get_running_loop().time
         written = clock()
         while True:
-            updates = await self.feed.news(through, 1 if rest else ROWS_A_ROUND)
+            try:
+                updates = await self.feed.news(through, 1 if rest else ROWS_A_ROUND)
+            except CursorExpired as expired:
+                if not await self._skip(through, expired.oldest):
+                    return
+                through = expired.oldest
+                continue
             tally = Tally()
             wanted = [update for update in updates if not self.webhook.kinds or update.kind in self.webhook.kinds]
             untaken = await self._tell(wanted, tally)
@@ -87,6 +93,12 @@ class Teller:
             elif tally.failed or (rest and untaken):
                 rest = min(max(2 * rest, LOOK_SECONDS), LONGEST_REST_SECONDS)
                 await asyncio.sleep(rest)
+
+    async def _skip(self, after: Cursor, to: Cursor) -> bool:
+        """Note that what the feed held between is gone; say whether the webhook is still the same."""
+        log.error("webhook_missed", webhook=str(self.webhook.id), after=str(after), to=str(to))
+        async with self.database.transaction() as connection:
+            return await webhooks.skip(connection, self.webhook, to)
 
     async def _tell(self, updates: Sequence[Update], tally: Tally) -> list[Delivery]:
         """Tell facts, those of a subject one after the other; return what was not taken, or waits behind such."""

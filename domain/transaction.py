@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import asyncpg
 import orjson
 
+from domain import epoch
+
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection
 
@@ -61,7 +63,7 @@ class Database:
 
 
 async def open_pool(dsn: str, *, size: int = 10, statement_timeout_ms: int = 15_000) -> Pool:
-    """Open the pool of at most `size` connections.
+    """Open the pool of at most `size` connections to a migrated database.
 
     A transaction left open delays every reader of the feed, so the server ends one that idles.
     """
@@ -69,7 +71,7 @@ async def open_pool(dsn: str, *, size: int = 10, statement_timeout_ms: int = 15_
         dsn,
         min_size=1,
         max_size=size,
-        init=_prepare,
+        init=_begin,
         reset=_keep,
         server_settings={
             "application_name": "crossdock",
@@ -85,6 +87,11 @@ async def connect(dsn: str) -> Connection:
     connection: Connection = await asyncpg.connect(dsn)
     await _prepare(connection)
     return connection
+
+
+async def _begin(connection: Connection) -> None:
+    await epoch.begin(connection)
+    await _prepare(connection)
 
 
 async def _prepare(connection: Connection) -> None:

@@ -50,6 +50,9 @@ class Webhook(Node):
     delivered_through: Cursor | None = strawberry.field(
         description="Everything up to here was taken, or waits, or is a dead letter."
     )
+    missed_through: Cursor | None = strawberry.field(
+        description="Not null: updates up to here were gone before they could be told. replayWebhook makes it null."
+    )
     version: int
 
     @classmethod
@@ -63,6 +66,7 @@ class Webhook(Node):
             secret=secret,
             failing=row.failing,
             delivered_through=Cursor(row.delivered_through),
+            missed_through=Cursor(row.missed_through) if row.missed_through else None,
             version=row.version,
         )
 

@@ -68,7 +68,7 @@ def counts(outcome: ImportOutcome) -> tuple[int, int, int, int]:
 
 async def here(database: Database) -> Cursor:
     async with database.reading() as connection:
-        return await standing(connection)
+        return (await standing(connection)).newest
 
 
 async def told(database: Database, after: Cursor, *, at_once: int = 500) -> list[Update]:

@@ -2,21 +2,24 @@
 
 from domain.feed.cursors import NOWHERE, Cursor, CursorExpired
 from domain.feed.facts import LEVELS_A_ROW, Fact, FeedRow, as_rows, record
-from domain.feed.reading import Update, begin, read, standing
+from domain.feed.reading import Standing, Update, read, standing
+from domain.feed.retention import TIMER, forgetting
 from domain.feed.tailing import Feed, Listener
 
 __all__ = [
     "LEVELS_A_ROW",
     "NOWHERE",
+    "TIMER",
     "Cursor",
     "CursorExpired",
     "Fact",
     "Feed",
     "FeedRow",
     "Listener",
+    "Standing",
     "Update",
     "as_rows",
-    "begin",
+    "forgetting",
     "read",
     "record",
     "standing",

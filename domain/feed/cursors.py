@@ -32,4 +32,11 @@ NOWHERE = Cursor(0, 0, 0)
 
 
 class CursorExpired(Exception):
-    """The feed no longer holds everything after this cursor: read the state anew, then follow from its cursor."""
+    """The feed does not hold everything after a cursor: read the state anew, then follow from its cursor.
+
+    `oldest` is the first cursor after which it does.
+    """
+
+    def __init__(self, oldest: Cursor) -> None:
+        super().__init__(str(oldest))
+        self.oldest = oldest

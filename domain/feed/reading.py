@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.feed.cursors import Cursor
+from domain.feed.cursors import Cursor, CursorExpired
 from domain.transaction import Connection, Row
 from domain.vocabulary import UpdateKind
 
-READ_AT_ONCE = 500
-"""Rows; a row tells a run of facts."""
+READ_AT_ONCE = 100
+"""Rows; a row tells a run of facts, and decoding 100 full ones takes 8 ms, in which nobody else has a turn."""
 PLACES_KNOWN = 10_000
 
 
@@ -40,18 +40,21 @@ class _FeedRow(Row):
     kind: str
     payload: dict[str, Any]
     at: datetime
+    trimmed: str
 
 
 async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE) -> list[Update]:
     """Return the updates of up to `limit` rows after the cursor, in commit order; none that a later read could precede.
 
-    The order is that of the key: `xid` alone would be the text above, and sort everything that is still to be read.
+    Raise CursorExpired where some of them are gone already.
     """
+    # `feed.xid` is the column: `xid` alone would be the text above, and sort everything that is still to be read.
     rows = await connection.fetch(
         """
-        SELECT epoch, xid::text::bigint AS xid, id, kind, payload, at
+        SELECT epoch, xid::text::bigint AS xid, id, kind, payload, at, (SELECT trimmed FROM feed_epoch) AS trimmed
           FROM feed
-         WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+         WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3)
+           AND (xid < pg_snapshot_xmin(pg_current_snapshot()) OR epoch < (SELECT epoch FROM feed_epoch))
          ORDER BY feed.epoch, feed.xid, feed.id LIMIT $4
         """,
         after.epoch,
@@ -60,6 +63,8 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
         limit,
         record_class=_FeedRow,
     )
+    if rows and Cursor.parse(rows[0].trimmed) > after:
+        raise CursorExpired((await standing(connection)).oldest)
     return [update for row in rows for update in _updates(row) if update.cursor > after]
 
 
@@ -102,29 +107,30 @@ def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
     )
 
 
-async def begin(connection: Connection) -> Cursor:
-    """Return where the feed stands, beginning a new epoch where this database is not the one the last began in.
+class Standing(NamedTuple):
+    """How far the feed reaches, both ways, and the next transaction's number."""
 
-    A restored database counts transactions from low again, so its rows would hide behind cursors handed out before.
-    """
-    await connection.execute(
-        """
-        UPDATE feed_epoch SET epoch = epoch + 1, system_identifier = s.system_identifier
-          FROM pg_control_system() s
-         WHERE feed_epoch.system_identifier <> s.system_identifier
-            OR (SELECT max(xid) FROM feed WHERE feed.epoch = feed_epoch.epoch)
-               >= pg_snapshot_xmax(pg_current_snapshot())
-        """
-    )
-    return await standing(connection)
+    oldest: Cursor
+    """Everything after it is there."""
+    newest: Cursor
+    """Everything before it is committed and seen, and after it nothing is missed."""
+    next_xid: int
 
 
-async def standing(connection: Connection) -> Cursor:
-    """Return the cursor before which everything is committed and seen, and after which nothing is missed."""
+async def standing(connection: Connection) -> Standing:
+    """Return how far the feed reaches."""
     row = await connection.fetchrow(
-        "SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid FROM feed_epoch"
+        """
+        SELECT epoch, trimmed, pg_snapshot_xmin(s.now)::text::bigint, pg_snapshot_xmax(s.now)::text::bigint
+          FROM feed_epoch, pg_current_snapshot() AS s (now)
+        """
     )
     if row is None:
         message = "The database holds no feed epoch: run `crossdock migrate`."
         raise LookupError(message)
-    return Cursor(row["epoch"], row["xid"], 0)
+    epoch, trimmed, everything, next_xid = row
+    return Standing(
+        oldest=max(Cursor.parse(trimmed), Cursor(epoch, 0, 0)),
+        newest=Cursor(epoch, everything, 0),
+        next_xid=next_xid,
+    )

@@ -11,13 +11,17 @@ import asyncpg
 import structlog
 
 from domain.feed.cursors import NOWHERE, Cursor, CursorExpired
-from domain.feed.reading import READ_AT_ONCE, Update, begin, read, standing
-from domain.transaction import Database
+from domain.feed.reading import READ_AT_ONCE, Update, read, standing
+from domain.transaction import Connection, Database
 
 log = structlog.get_logger(__name__)
 
 KEPT_IN_MEMORY = 10_000
 POLL_SECONDS = 0.05
+AGAIN_SECONDS = 0.5
+REPLAYS = 3
+"""Followers that read from Postgres at a time: they leave the other connections to those who write."""
+UNREADABLE = (OSError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError)
 
 Listener: TypeAlias = Callable[[Sequence[Update] | None], None]
 
@@ -46,11 +50,12 @@ class Feed:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _nudge: asyncio.Event = field(default_factory=asyncio.Event)
     _whole: asyncio.Event = field(default_factory=asyncio.Event)
+    _replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REPLAYS))
 
     async def start(self) -> None:
         """Take up the feed where it stands."""
-        async with self.database.transaction() as connection:
-            self.position = self.oldest = await begin(connection)
+        async with self.database.reading() as connection:
+            self.position = self.oldest = (await standing(connection)).newest
 
     def nudge(self) -> None:
         """Say that there may be something to read."""
@@ -75,10 +80,10 @@ class Feed:
         while True:
             try:
                 await self._read_on()
-            except (OSError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError) as error:
+            except UNREADABLE as error:
                 log.warning("feed_unreadable", error=str(error))
                 self._interrupted = True
-                await asyncio.sleep(POLL_SECONDS * 10)
+                await asyncio.sleep(AGAIN_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._nudge.wait()
@@ -99,10 +104,13 @@ class Feed:
 
     async def _advance(self) -> int:
         async with self.database.reading() as connection:
-            updates = await read(connection, self.position)
-        if self._interrupted:
-            self._interrupted = False
-            self._tell(None)
+            if self._interrupted:
+                await self._take_up(connection)
+            try:
+                updates = await read(connection, self.position)
+            except CursorExpired as expired:
+                self._skip(expired.oldest)
+                return READ_AT_ONCE
         if updates:
             self.position = updates[-1].cursor
             self._tell(updates)
@@ -114,32 +122,63 @@ class Feed:
             news.set()
         return len(updates)
 
+    async def _take_up(self, connection: Connection) -> None:
+        """Go on after an interruption: in the same place, unless it is another database that answers now."""
+        oldest, _, _ = await standing(connection)
+        if oldest.epoch != self.position.epoch:
+            self._skip(oldest)
+        self._interrupted = False
+        self._tell(None)
+
+    def _skip(self, to: Cursor) -> None:
+        """Go on at another place; nothing is known of what lies between."""
+        log.warning("feed_skipped", after=str(self.position), to=str(to))
+        self.position = self.oldest = to
+        self._recent.clear()
+        self._tell(None)
+
     async def resume(self, after: Cursor) -> Cursor:
         """Return the cursor if the feed still holds everything after it, else raise CursorExpired."""
+        if self.oldest <= after <= self.position:
+            return after
         async with self.database.reading() as connection:
-            now = await standing(connection)
-            ahead = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-        if after.epoch != now.epoch or after.xid > ahead:
-            raise CursorExpired
+            oldest, newest, next_xid = await standing(connection)
+        if after < oldest or after.epoch != newest.epoch or after.xid > next_xid:
+            raise CursorExpired(oldest)
         return after
 
     async def news(self, after: Cursor, limit: int) -> list[Update]:
-        """Wait until something comes after the cursor, and return it: in order, and of no more than `limit` rows."""
+        """Wait until something comes after the cursor, and return it: in order, and of no more than `limit` rows.
+
+        Raise CursorExpired where some of it is gone already.
+        """
         while True:
             news = self._news
             if after >= self.oldest:
                 start = bisect_right(self._recent, after, key=lambda update: update.cursor)
                 updates = self._recent[start : start + limit]
             else:
-                async with self.database.reading() as connection:
+                async with self._replays, self.database.reading() as connection:
                     updates = await read(connection, after, limit)
             if updates:
                 return updates
             await news.wait()
 
     async def follow(self, after: Cursor) -> AsyncIterator[Update]:
-        """Yield every update after the cursor, in order, for ever: first what was missed, then what comes."""
+        """Yield every update after the cursor, in order, for ever: first what was missed, then what comes.
+
+        Raise CursorExpired where some of it is gone, or where a new epoch begins: what was told before may be undone.
+        A dead database costs time only.
+        """
         while True:
-            for update in await self.news(after, READ_AT_ONCE):
+            try:
+                updates = await self.news(after, READ_AT_ONCE)
+            except UNREADABLE:
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            for update in updates:
+                if update.cursor.epoch != after.epoch:
+                    raise CursorExpired(Cursor(update.cursor.epoch, 0, 0))
                 yield update
                 after = update.cursor
+            await asyncio.sleep(0)

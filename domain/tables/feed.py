@@ -31,11 +31,12 @@ class Feed(SQLModel, table=True):
 
 
 class FeedEpoch(SQLModel, table=True):
-    """One row: the feed's present epoch, and the database it was begun in."""
+    """One row: the feed's present epoch, the database it was begun in, and the cursor up to which the feed is gone."""
 
     __tablename__ = "feed_epoch"
     __table_args__ = (sa.CheckConstraint('"only"', "feed_epoch_is_one_row"),)
 
     only: bool = Field(default=True, primary_key=True)
     epoch: int
-    system_identifier: int = Field(sa_type=sa.BigInteger)
+    database: str
+    trimmed: str = Field(sa_column_kwargs={"server_default": "0.0.0"})

@@ -12,7 +12,8 @@ from domain.tables.columns import moment, texts
 class Webhook(SQLModel, table=True):
     """An address that is told what happens. `kinds` is empty where that is everything.
 
-    Everything up to the cursor `delivered_through` was taken by the receiver, or is in `webhook_parked`.
+    Everything up to the cursor `delivered_through` was taken by the receiver, or is in `webhook_parked`, or is not
+    after `missed_through`: that was gone before it could be told.
     """
 
     __tablename__ = "webhook"
@@ -23,6 +24,7 @@ class Webhook(SQLModel, table=True):
     active: bool
     secret: str
     delivered_through: str
+    missed_through: str | None = None
     version: int
 
 

@@ -22,6 +22,8 @@ from domain.webhooks.registry import (
     release,
     replay_webhook,
     save_webhook,
+    skip,
+    told_through,
     webhooks,
 )
 from domain.webhooks.signing import sign
@@ -48,6 +50,8 @@ __all__ = [
     "replay_webhook",
     "save_webhook",
     "sign",
+    "skip",
     "succeed",
+    "told_through",
     "webhooks",
 ]

@@ -27,6 +27,7 @@ class WebhookRow(Row):
     active: bool
     secret: str
     delivered_through: str
+    missed_through: str | None
     version: int
     failing: bool
 
@@ -57,6 +58,27 @@ async def active_webhooks(connection: Connection) -> list[WebhookRow]:
     """Return the webhooks that are to be told."""
     rows: list[WebhookRow] = await connection.fetch(f"{READ} WHERE w.active", record_class=WebhookRow)
     return rows
+
+
+async def told_through(connection: Connection) -> Cursor | None:
+    """Return the cursor up to which every webhook was told, the inactive too; None where there is none."""
+    rows = await connection.fetch("SELECT delivered_through FROM webhook")
+    return min((Cursor.parse(row["delivered_through"]) for row in rows), default=None)
+
+
+async def skip(connection: Connection, webhook: WebhookRow, to: Cursor) -> bool:
+    """Write that a webhook goes on at the cursor, as what came before is gone; False where it was changed meanwhile."""
+    return bool(
+        await connection.fetchval(
+            """
+            UPDATE webhook SET delivered_through = $3, missed_through = $3 WHERE id = $1 AND version = $2
+            RETURNING true
+            """,
+            webhook.id,
+            webhook.version,
+            str(to),
+        )
+    )
 
 
 async def save_webhook(connection: Connection, change: WebhookChange, *, now: datetime) -> WebhookRow:
@@ -105,7 +127,9 @@ async def replay_webhook(connection: Connection, webhook_id: UUID, after: Cursor
         "DELETE FROM webhook_parked WHERE webhook_id = $1 AND (epoch, xid, id) > ($2, $3, $4)", webhook_id, *after
     )
     await connection.execute(
-        "UPDATE webhook SET delivered_through = $2, version = version + 1 WHERE id = $1", webhook_id, str(after)
+        "UPDATE webhook SET delivered_through = $2, missed_through = NULL, version = version + 1 WHERE id = $1",
+        webhook_id,
+        str(after),
     )
     return await _found(connection, webhook_id)
 
@@ -135,7 +159,7 @@ async def _make(
         kinds,
         active,
         new_secret(),
-        str(await standing(connection)),
+        str((await standing(connection)).newest),
     )
     return await _found(connection, webhook_id)
 

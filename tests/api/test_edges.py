@@ -128,7 +128,9 @@ FIELDS = {
     "ReceiptEdge": {"staff": "node cursor"},
     "ItemConnection": {"everybody": "edges pageInfo totalCount"},
     "ItemEdge": {"everybody": "node cursor"},
-    "Webhook": {"office": "id url kinds active failing deliveredThrough version deadLetters", "nobody": "secret"},
+    "Webhook": {
+        "office": "id url kinds active failing deliveredThrough missedThrough version deadLetters", "nobody": "secret"
+    },
     "ApiKey": {
         "owner": "id name role locations scopes createdBy createdAt expiresAt revokedAt lastUsedAt", "nobody": "secret",
     },

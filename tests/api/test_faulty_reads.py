@@ -253,17 +253,22 @@ async def heard(house: House, query: str, **variables: Any) -> dict[str, Any]:
     [
         *((text, "INVALID_INPUT") for text in ("", "x", "é", "1", "1.2", "1.2.3.4", "-1.0.0", "1.x.0", CONTROL)),
         *((text, "INVALID_INPUT") for text in (f"{2**31}.0.0", f"1.{2**63}.0", f"1.1.{2**63}", "9" * 100)),
-        *((text, "CURSOR_EXPIRED") for text in ("0.1.0", "2.1.0", f"1.{2**63 - 1}.0")),
+        *((f"epoch{text}", "CURSOR_EXPIRED") for text in ("-1.1.0", "+1.1.0", f".{2**63 - 1}.0")),
     ],
     ids=named,
 )
 async def test_updates_are_not_followed_from_a_cursor_that_the_feed_did_not_give(
     shared_house: House, after: str, code: str
 ) -> None:
+    now: str = await shared_house.ask(Role.ADMIN, "{ updatesCursor }")
+    epoch = int(now.split(".", maxsplit=1)[0])
+    for other in ("epoch-1", "epoch+1", "epoch"):
+        after = after.replace(other, str(epoch + int(other.removeprefix("epoch") or 0)))
+    oldest = {"oldestCursor": f"{epoch}.0.0"} if code == "CURSOR_EXPIRED" else {"path": ["after"]}
     for field in ("orderUpdates", "stockUpdates", f'assignmentUpdates(locationId: "{shared_house.ids["SM"]}"'):
         arguments = f"{field}, after: $after)" if "(" in field else f"{field}(after: $after)"
         error = await heard(shared_house, f"subscription ($after: Cursor) {{ {arguments} {{ cursor }} }}", after=after)
-        assert error["extensions"]["code"] == code
+        assert error["extensions"] == {"code": code, **oldest}
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,16 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from domain import webhooks
+from domain.feed import Cursor, standing
 from domain.vocabulary import Role
-from tests.api.house import House, know, opened
+from tests.api.house import NOON, House, know, opened
 from tests.api.serve import serving
 from tests.races.test_processes import serving as process
 
 SETTINGS = {"webhook_private": True, "webhook_timeout_seconds": 1}
 HOOK = (
-    "__typename id url kinds active secret failing deliveredThrough version deadLetters { cursor kind attempts error }"
+    "__typename id url kinds active secret failing deliveredThrough missedThrough version "
+    "deadLetters { cursor kind attempts error }"
 )
 SAVE = f"mutation ($input: WebhookInput!) {{ saveWebhook(input: $input) {{ ...on Webhook {{ {HOOK} }} ...E }} }}"
 ERROR = " fragment E on UserError { __typename message code path }"
@@ -138,6 +140,13 @@ async def until_hook(house: House, fact: Callable[[dict[str, Any]], Any]) -> dic
         while not fact(found := await hook(house)):
             await asyncio.sleep(0.05)
     return found
+
+
+async def forgotten(house: House, cursor: Cursor) -> None:
+    assert house.gateway
+    async with asyncio.timeout(10), house.gateway.database.reading() as connection:
+        while (await standing(connection)).oldest <= cursor:
+            await asyncio.sleep(0.05)
 
 
 async def do(house: House, name: str, order: dict[str, Any]) -> None:
@@ -292,6 +301,23 @@ async def test_dead_letters_are_forgotten_after_the_days_set(house: House, recei
         assert len(letters) == number
         house.clock[0] += timedelta(days=20)
     assert (await until_hook(house, lambda each: len(each["deadLetters"]) < 2))["deadLetters"] == letters[1:]
+
+
+async def test_a_webhook_that_rested_too_long_says_what_it_missed(furnished_dsn: str, receiver: Receiver) -> None:
+    async with opened(furnished_dsn, **SETTINGS) as house:
+        made = await save(house, receiver.url, "ORDER_PLACED", active=False)
+        lost = await house.place("lost", [("mug", 1)])
+    async with opened(furnished_dsn, now=NOON + 31 * timedelta(days=1), **SETTINGS) as house:
+        kept = await house.place("kept", [("mug", 1)])
+        gone = Cursor.parse(made["deliveredThrough"])
+        await forgotten(house, gone)
+        await save(house, receiver.url, "ORDER_PLACED", id=made["id"])
+        await until(lambda: receiver.of(kept))
+        missed = (await hook(house))["missedThrough"]
+        assert receiver.of(lost) == []
+        assert gone < Cursor.parse(missed) < Cursor.parse(receiver.taken[0].id)
+        replayed = await replay(house, made["id"], missed)
+        assert (replayed["missedThrough"], replayed["deliveredThrough"]) == (None, missed)
 
 
 async def test_what_a_killed_process_did_not_get_told_the_next_one_tells(

@@ -16,7 +16,7 @@ from app import auth, graphiql
 from app.graphql import GraphQLView, build_schema
 from app.subscriptions import SocketLimits
 from domain.errors import InvalidInput
-from domain.feed import CursorExpired
+from domain.feed import Cursor, CursorExpired
 from domain.viewer import Viewer
 from domain.vocabulary import Role
 from tests.api.serve import serving
@@ -93,7 +93,7 @@ class Query:
 
     @strawberry.field
     def expired(self) -> str | None:
-        raise CursorExpired
+        raise CursorExpired(Cursor(1, 0, 0))
 
     @strawberry.field
     def outage(self) -> str | None:
@@ -126,7 +126,7 @@ class Subscription:
 
     @strawberry.subscription
     async def expired(self) -> AsyncGenerator[int, None]:
-        raise CursorExpired
+        raise CursorExpired(Cursor(1, 0, 0))
         yield 1
 
 

@@ -250,7 +250,7 @@ async def _save(house: House, policy: dict[str, Any]) -> str:
 
 
 async def _webhook(house: House) -> str:
-    """Return the id of a webhook that has given something up long ago."""
+    """Return the id of a webhook that has missed something, and has given something up long ago."""
     query = """mutation { saveWebhook(input: { url: "https://93.184.215.14/", kinds: [ORDER_PLACED], active: false }) {
         ... on Webhook { id } } }"""
     made: str = (await house.ask(Role.ADMIN, query))["id"]
@@ -262,6 +262,7 @@ async def _webhook(house: House) -> str:
         letter = Delivery(
             cursor=place, subject="an order", kind="ORDER_PLACED", at=house.now, body="{}", error="HTTP 500"
         )
+        assert await webhooks.skip(connection, row, place)
         assert await webhooks.advance(connection, row, place, [letter], now=house.now)
         (parked,) = await webhooks.due(connection, row.id, now=house.now + timedelta(hours=1), limit=1)
         assert await webhooks.fail(connection, parked, "HTTP 500", now=house.now + timedelta(hours=24))

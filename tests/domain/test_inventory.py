@@ -83,7 +83,7 @@ async def findings(database: Database) -> list[str]:
 
 async def here(database: Database) -> Cursor:
     async with database.reading() as connection:
-        return await standing(connection)
+        return (await standing(connection)).newest
 
 
 async def told(database: Database, after: Cursor) -> list[tuple[str | None, tuple[int, int, int] | None]]:
