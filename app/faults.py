@@ -8,6 +8,7 @@ from graphql import GraphQLError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from app import requests
 from domain.errors import DomainError, InvalidInput
 from domain.feed import CursorExpired
 
@@ -40,7 +41,8 @@ def present(error: GraphQLError | Exception, *, operation: str | None = None) ->
         return _shown(error, error.message, {"code": "INVALID_INPUT"})
     reference = secrets.token_hex(5)
     log.error("operation_failed", reference=reference, operation=operation, path=error.path, exc_info=cause or error)
-    return _shown(error, f"Internal error, reference {reference}", {"code": "INTERNAL", "reference": reference})
+    about = {"code": "INTERNAL", "reference": reference, **_request()}
+    return _shown(error, f"Internal error, reference {reference}", about)
 
 
 def _told(cause: Exception | None) -> tuple[str, dict[str, object]] | None:
@@ -55,8 +57,14 @@ def _told(cause: Exception | None) -> tuple[str, dict[str, object]] | None:
         return "The request names no operation that can run here.", {"code": "INVALID_INPUT"}
     if isinstance(cause, OUTAGES):
         log.warning("database_unavailable", error=str(cause) or type(cause).__name__)
-        return "The database does not answer. Try again.", {"code": "UNAVAILABLE"}
+        return "The database does not answer. Try again.", {"code": "UNAVAILABLE", **_request()}
     return None
+
+
+def _request() -> dict[str, object]:
+    """Return the id under which the log tells of the request: it stands with each fault that is ours."""
+    request_id = requests.current()
+    return {} if request_id is None else {"requestId": request_id}
 
 
 def _is_callers(error: GraphQLError) -> bool:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
 import orjson
 import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationDefinitionNode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -38,6 +39,8 @@ from domain.viewer import Viewer
 from schema.context import Context
 
 Authenticate: TypeAlias = Callable[[str], Awaitable[Viewer]]
+Watch: TypeAlias = Callable[[str | None], AbstractContextManager[None]]
+"""What stands around an operation of that name while it runs."""
 OpenContext: TypeAlias = Callable[[Viewer], Awaitable[object]]
 
 JSON = "application/json"
@@ -53,6 +56,17 @@ class Schema(strawberry.Schema):
     """The schema, with its documents kept and its errors fit to be shown."""
 
     documents: Documents
+    watch: Watch
+
+    async def execute(self, query: str | None, *arguments: Any, **named: Any) -> ExecutionResult:  # noqa: ANN401 - Strawberry's
+        """Run an operation, watched under its name."""
+        with self.watch(named.get("operation_name") or self._name(query)):
+            return await super().execute(query, *arguments, **named)
+
+    def _name(self, query: str | None) -> str | None:
+        node = self.documents.read(query).node if query else None
+        names = (each.name for each in node.definitions if isinstance(each, OperationDefinitionNode)) if node else ()
+        return next((name.value for name in names if name), None)
 
     async def _prepare_operation_async(
         self,
@@ -111,6 +125,7 @@ def build_schema(
         types=types,
         config=StrawberryConfig(scalar_map=scalars),
     )
+    schema.watch = lambda _: nullcontext()
     schema.documents = Documents(schema._schema)  # noqa: SLF001 - graphql-core's own, not public otherwise
     return schema
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import asyncpg.exceptions
 import structlog
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -19,10 +18,11 @@ from app.background import running
 from app.carriers import Carriers
 from app.carriers.routes import Doors
 from app.faults import OUTAGES
-from app.graphql import GraphQLView, Schema, build_schema
+from app.graphql import GraphQLView, OpenContext, Schema, build_schema
 from app.hub import Window
 from app.identity import Identity
-from app.metrics import CountRequests, Metrics
+from app.metrics import Metrics
+from app.observing import Observing
 from app.settings import Settings
 from app.subscriptions import SocketLimits
 from app.wakeups import wakeups
@@ -37,6 +37,7 @@ from domain import (
     feed,
     idempotency,
     lateness,
+    migrations,
     reservations,
     shortage,
     webhooks,
@@ -62,6 +63,8 @@ from schema.context import Context
 log = structlog.get_logger(__name__)
 
 READY_SECONDS = 1.0
+FEED_SECONDS = 10.0
+"""A process that has not caught up with the feed for so long tells of yesterday's stock."""
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 EVER = (idempotency.TIMER, decisions.TIMER, feed.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
@@ -121,8 +124,31 @@ def create_app(
         gateway: Gateway = app.state.gateway
         return await gateway.open_context(viewer, now=now)
 
-    view = GraphQLView(
-        schema or build_schema(federation=settings.federation),
+    served = schema or build_schema(federation=settings.federation)
+    view = _view(settings, served, identity, open_context, now)
+    metrics = Metrics(sockets=lambda: len(view.sockets), executions=lambda: len(view.hub.runs))
+    observing = Observing(settings, metrics)
+    served.watch = observing.operation
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with _gateway(settings, dsn, identity, now) as gateway:
+            app.state.gateway = gateway
+            metrics.follow(gateway.feed, gateway.stock, gateway.database.pool, gateway.placement.batcher)
+            yield
+        observing.close()
+
+    routes = [*_routes(view, metrics), *Doors(settings, now).routes()]
+    app = Starlette(routes=routes, middleware=observing.middleware(), lifespan=lifespan)
+    app.state.stopping = view.stopping
+    return app
+
+
+def _view(
+    settings: Settings, schema: Schema, identity: Identity, open_context: OpenContext, now: Callable[[], datetime]
+) -> GraphQLView:
+    return GraphQLView(
+        schema,
         authenticate=identity.viewer,
         open_context=open_context,
         max_body_bytes=settings.max_body_bytes,
@@ -130,19 +156,6 @@ def create_app(
         window=_window(settings),
         now=now,
     )
-    metrics = Metrics(sockets=lambda: len(view.sockets), executions=lambda: len(view.hub.runs))
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _gateway(settings, dsn, identity, now) as gateway:
-            app.state.gateway = gateway
-            metrics.follow(gateway.feed, gateway.stock)
-            yield
-
-    routes = [*_routes(view, metrics), *Doors(settings, now).routes()]
-    app = Starlette(routes=routes, middleware=[Middleware(CountRequests, metrics=metrics)], lifespan=lifespan)
-    app.state.stopping = view.stopping
-    return app
 
 
 def _limits(settings: Settings) -> SocketLimits:
@@ -271,18 +284,25 @@ async def _healthz(_: Request) -> Response:
 async def _readyz(request: Request) -> Response:
     """Say whether requests can be answered, and else what is missing."""
     gateway: Gateway = request.app.state.gateway
-    parts = {"database": await _answers(gateway.database), "feed": not gateway.tailing.done()}
+    revision = await _revision(gateway.database)
+    parts = {
+        "database": revision is not None,
+        "migrations": revision is not None and revision >= migrations.newest(),
+        "feed": not gateway.tailing.done() and gateway.feed.age() < FEED_SECONDS,
+    }
     ready = all(parts.values())
     said = {part: "ok" if fine else "unavailable" for part, fine in parts.items()}
     return JSONResponse({"status": "ok" if ready else "unavailable", **said}, status_code=200 if ready else 503)
 
 
-async def _answers(database: Database) -> bool:
+async def _revision(database: Database) -> str | None:
+    """Return the revision of the tables; None while Postgres does not answer."""
     try:
         async with asyncio.timeout(READY_SECONDS), database.reading() as connection:
-            return bool(await connection.fetchval("SELECT true"))
+            revision: str = await connection.fetchval("SELECT version_num FROM alembic_version")
+            return revision
     except (*OUTAGES, asyncpg.exceptions.PostgresError):
-        return False
+        return None
 
 
 async def _no_icon(_: Request) -> Response:

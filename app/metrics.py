@@ -1,16 +1,24 @@
 """Figures for Prometheus, of this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.availability import Stock
 from domain.feed import Feed
+from domain.placement import Batcher
+from domain.transaction import Pool
 
 METHODS = {"GET", "POST", "HEAD", "OPTIONS"}
+MOST_OPERATIONS = 200
+"""Callers choose the names: those that come first have a figure of their own."""
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCHES = (1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
@@ -24,16 +32,52 @@ class Metrics:
             ["method", "status"],
             registry=self._registry,
         )
+        self._operations = Histogram(
+            "crossdock_operation_seconds",
+            "Seconds that queries and mutations took, by the name of the operation.",
+            ["operation"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._names: set[str] = set()
+        self._batches = Histogram(
+            "crossdock_placement_batch_orders",
+            "Orders that were committed together.",
+            buckets=BATCHES,
+            registry=self._registry,
+        )
         self._gauge("crossdock_open_sockets", "WebSockets open now.", sockets)
         self._gauge("crossdock_subscription_executions", "Executions that subscribers share.", executions)
 
-    def follow(self, feed: Feed, stock: Stock) -> None:
-        """Show where this process reads the feed, and what it keeps of it."""
+    @contextmanager
+    def operation(self, name: str | None) -> Iterator[None]:
+        """Count an operation, and time it."""
+        shown = name or "anonymous"
+        if shown not in self._names:
+            if len(self._names) < MOST_OPERATIONS:
+                self._names.add(shown)
+            else:
+                shown = "other"
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self._operations.labels(shown).observe(perf_counter() - begun)
+
+    def follow(self, feed: Feed, stock: Stock, pool: Pool, batcher: Batcher) -> None:
+        """Show what a process reads of the feed, keeps of it, commits, and its connections to Postgres."""
+        batcher.observe = self._batches.observe
+        self._gauge("crossdock_pool_connections", "Connections to Postgres.", pool.get_size)
+        self._gauge("crossdock_pool_idle_connections", "Those of them that nobody uses.", pool.get_idle_size)
+        self._gauge("crossdock_pool_max_connections", "As many as there may be.", pool.get_max_size)
         self._gauge("crossdock_feed_epoch", "The epoch of the feed.", lambda: feed.position.epoch)
         self._gauge(
             "crossdock_feed_xid", "The last transaction this process read of the feed.", lambda: feed.position.xid
         )
 
+        self._gauge(
+            "crossdock_feed_lag_seconds", "How long ago this process had read all there was of the feed.", feed.age
+        )
         self._gauge(
             "crossdock_stock_age_seconds", "How long ago the stock in memory was known to be Postgres's.", feed.age
         )

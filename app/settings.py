@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     federation: bool = Field(
         default=False, description="Whether to serve a subgraph of Apollo Federation 2, for a router that others ask."
     )
+    tracing: bool = Field(
+        default=False,
+        description="Whether to send spans to OpenTelemetry; needs crossdock[otel], and its OTEL_ variables.",
+    )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console or json.")
     pool_max_size: int = Field(

@@ -5,7 +5,7 @@ one that fails takes nobody with it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -47,6 +47,8 @@ class Batcher:
     database: Database
     remembered: timedelta
     """How long an idempotency key keeps its answer."""
+    observe: Callable[[int], None] = lambda _: None
+    """Told how many orders each batch holds."""
     _waiting: list[_Waiting] = field(default_factory=list)
     _committing: asyncio.Task[None] | None = None
 
@@ -76,6 +78,7 @@ class Batcher:
             else:
                 left.append(waiting)
         self._waiting = left
+        self.observe(len(batch))
         return list(batch.values())
 
     async def _commit_batch(self, batch: Sequence[_Waiting]) -> list[tuple[_Waiting, Verdict | Exception]]:

@@ -7,7 +7,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from app import auth
 from app.graphql import build_schema
@@ -20,8 +24,8 @@ from tests.api.tiny import Mutation, Query, Subscription
 SECRET = "a secret for the tests, which is long enough"
 
 
-def gateway(dsn: str) -> Starlette:
-    settings = Settings(secret=SECRET, database_url=dsn)  # type: ignore[arg-type]
+def gateway(dsn: str, **more: object) -> Starlette:
+    settings = Settings(secret=SECRET, database_url=dsn, **more)  # type: ignore[arg-type]
     return create_app(settings, dsn, schema=build_schema(Query, Mutation, Subscription))
 
 
@@ -38,7 +42,10 @@ async def client(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
 async def test_it_is_healthy_ready_and_answers(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     ready = await client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "database": "ok", "feed": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ok", "database": "ok", "migrations": "ok", "feed": "ok"},
+    )
     answer = await client.post("/graphql", json={"query": "{ who }"})
     assert answer.json() == {"data": {"who": "ADMIN Ada"}}
     assert (await client.get("/favicon.ico")).status_code == 204
@@ -71,6 +78,68 @@ async def test_figures_tell_requests_by_method_and_status(client: httpx.AsyncCli
     assert 'crossdock_http_requests_total{method="other",status="405"} 1.0' in figures
     assert "crossdock_open_sockets 0.0" in figures
     assert "crossdock_feed_xid" in figures
+
+
+async def test_figures_tell_operations_by_name_and_no_more_names_than_are_bounded(client: httpx.AsyncClient) -> None:
+    for query in (
+        "query Who { who }",
+        "query Who { who }",
+        "{ who }",
+        "{ nonsense",
+        *(f"query A{n} {{ who }}" for n in range(200)),
+    ):
+        await client.post("/graphql", json={"query": query})
+    figures = (await client.get("/metrics")).text
+    assert 'crossdock_operation_seconds_count{operation="Who"} 2.0' in figures
+    assert 'crossdock_operation_seconds_count{operation="anonymous"} 2.0' in figures
+    assert 'crossdock_operation_seconds_count{operation="other"} 2.0' in figures
+    for gauge in ("crossdock_pool_connections", "crossdock_feed_lag_seconds", "crossdock_placement_batch_orders_count"):
+        assert f"\n{gauge} " in figures
+
+
+async def test_an_answer_carries_the_id_of_its_request_and_so_do_the_faults_and_the_log(
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = await client.post("/graphql", json={"query": "{ fault }"}, headers={"X-Request-ID": "from-the-edge.1"})
+    assert fault.headers["x-request-id"] == "from-the-edge.1"
+    assert fault.json()["errors"][0]["extensions"]["requestId"] == "from-the-edge.1"
+    assert "from-the-edge.1" in capsys.readouterr().out
+    ids = [
+        (await client.get("/healthz", headers={"X-Request-ID": odd})).headers["x-request-id"]
+        for odd in ("", "two words", "x" * 65)
+    ]
+    assert len(set(ids)) == 3
+    assert all(len(each) == 16 for each in ids)
+
+
+async def test_a_database_behind_these_tables_is_not_ready(client: httpx.AsyncClient, dsn: str) -> None:
+    other = await asyncpg.connect(dsn)
+    try:
+        await other.execute("UPDATE alembic_version SET version_num = '0001'")
+    finally:
+        await other.close()
+    behind = await client.get("/readyz")
+    assert (behind.status_code, behind.json()["migrations"]) == (503, "unavailable")
+
+
+async def test_spans_go_to_the_collector_within_the_callers_trace(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies: list[bytes] = []
+
+    async def collect(request: Request) -> Response:
+        bodies.append(await request.body())
+        return Response()
+
+    async with serving(Starlette(routes=[Route("/v1/traces", collect, methods=["POST"])])) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector}")
+        async with serving(gateway(dsn, tracing=True)) as address, httpx.AsyncClient() as client:
+            token = auth.issue(SECRET, role=Role.ADMIN, name="Ada", ttl=timedelta(hours=1), now=datetime.now(UTC))
+            trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+            headers = {"Authorization": f"Bearer {token}", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+            await client.post(f"http://{address}/graphql", json={"query": "query Who { who }"}, headers=headers)
+    sent = ExportTraceServiceRequest.FromString(bodies[0])
+    spans = {span.name: span for span in sent.resource_spans[0].scope_spans[0].spans}
+    assert spans["graphql Who"].parent_span_id == spans["POST /graphql"].span_id
+    assert {span.trace_id.hex() for span in spans.values()} == {trace}
 
 
 async def test_it_ends_without_a_connection_or_a_task_left(dsn: str) -> None:
