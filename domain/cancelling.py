@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain import capacity, feed, inventory, orders
-from domain.assignments import AssignmentLineRow, AssignmentRow, Record, assignments_of, lines_of
-from domain.errors import InvalidInput, VersionConflict
+from domain import inventory, orders
+from domain.assignments import AssignmentLineRow, AssignmentRow, assignments_of, lines_of
+from domain.changing import Changing
+from domain.errors import InvalidInput
 from domain.inventory import Movement
-from domain.order_actions import require
 from domain.orders import OPEN, OrderLineRow, OrderRow
+from domain.shipments import astray, shipments_of_orders
 from domain.text import check_optional_text
-from domain.vocabulary import AssignmentStatus, MovementReason, OrderAction, OrderStatus, UpdateKind
+from domain.vocabulary import AssignmentStatus, MovementReason, OrderAction, OrderStatus
 
 _S = AssignmentStatus
 GIVEN_BACK_FIRST = (_S.HELD, _S.OFFERED, _S.ACCEPTED, _S.PICKING)
@@ -25,7 +26,7 @@ class CancelledLine:
     quantity: int
 
 
-class Cancelling(Record):
+class Cancelling(Changing):
     """Who cancels, when, and on which transaction."""
 
     __slots__ = ()
@@ -33,17 +34,20 @@ class Cancelling(Record):
     async def cancel(
         self, order_id: UUID, *, reason: str | None = None, expected_version: int | None = None
     ) -> OrderRow:
-        """Call off everything that has not left its location; an order that is cancelled already stays so.
+        """Call off everything that has not left its location, and what will not arrive; what is cancelled stays so.
 
         Raises NotFound, VersionConflict, ActionNotAllowed and InvalidInput.
         """
         order = await orders.taken(self.connection, order_id)
         if order.status == OrderStatus.CANCELLED:
             return order
-        self._check(OrderAction.CANCEL, order, reason, expected_version)
+        await self.check(OrderAction.CANCEL, order, expected_version)
+        check_optional_text(reason or "", path=("reason",))
         work = [row for row in await assignments_of(self.connection, [order.id]) if row.status in OPEN]
         released = [movement for row in work for movement in await self.withdraw(row, order)]
         await inventory.move(self.connection, released, now=self.now)
+        parcels = await shipments_of_orders(self.connection, [order.id])
+        await self.give_up_parcels([parcel for parcel in parcels if astray(parcel)])
         await self.connection.execute(
             "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
         )
@@ -62,7 +66,8 @@ class Cancelling(Record):
         Raises NotFound, VersionConflict, ActionNotAllowed and InvalidInput.
         """
         order = await orders.taken(self.connection, order_id)
-        self._check(OrderAction.CANCEL_LINES, order, reason, expected_version)
+        await self.check(OrderAction.CANCEL_LINES, order, expected_version)
+        check_optional_text(reason or "", path=("reason",))
         known = {line.id: line for line in await orders.lines_of(self.connection, [order.id])}
         _check_lines(wanted, known)
         work = {row.id: row for row in await assignments_of(self.connection, [order.id])}
@@ -80,13 +85,6 @@ class Cancelling(Record):
         )
         what = ", ".join(f"{each.quantity} x {known[each.line_id].sku}" for each in wanted)
         return await self._end(order, changed, f"{what} cancelled", reason)
-
-    def _check(self, action: OrderAction, order: OrderRow, reason: str | None, expected_version: int | None) -> None:
-        if expected_version not in {None, order.version}:
-            message = f"The order has changed: it is at version {order.version}."
-            raise VersionConflict(message=message, path=("expectedVersion",), current_version=order.version)
-        require(action, order, self.viewer)
-        check_optional_text(reason or "", path=("reason",))
 
     async def _give_back(
         self, order: OrderRow, work: Mapping[UUID, AssignmentRow], taken: Mapping[AssignmentLineRow, int]
@@ -115,18 +113,8 @@ class Cancelling(Record):
 
     async def _end(self, order: OrderRow, work: Sequence[AssignmentRow], what: str, reason: str | None) -> OrderRow:
         """Say what was cancelled, and bring the order to what is left of it."""
-        message = f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}."
-        places = sorted({row.location_id for row in work if not row.withheld})
-        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=places)
-        step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
-        await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
-        await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
-        await self.connection.execute(
-            "UPDATE customer_order SET version = version + 1, updated_at = $2 WHERE id = $1", order.id, self.now
-        )
-        await capacity.commit(self.connection, order.id)
-        await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
-        return await orders.order(self.connection, order.id)
+        await self.announce(order, f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}.", work)
+        return await self.end(order)
 
 
 def _check_lines(wanted: Sequence[CancelledLine], known: Mapping[UUID, OrderLineRow]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -22,7 +23,17 @@ class CommittedRow(Row):
     units: int
 
 
-async def committed_from(connection: Connection, snapshot: Snapshot, now: datetime) -> Committed | None:
+class Freed(NamedTuple):
+    """An order's work that may be called off: its units count for a location's day, None where that has no limit."""
+
+    location_id: UUID
+    day: date | None
+    units: int
+
+
+async def committed_from(
+    connection: Connection, snapshot: Snapshot, now: datetime, without: Sequence[Freed] = ()
+) -> Committed | None:
     """Return what the planner has to know of the work on today and later; nothing is read where nobody has a limit."""
     if not snapshot.planner.limited.size:
         return None
@@ -37,6 +48,11 @@ async def committed_from(connection: Connection, snapshot: Snapshot, now: dateti
     for day, places, orders_taken, units_taken in days:
         cells = [snapshot.site_by_id.get(place, -1) for place in places], (day - first).days
         orders[cells], units[cells] = orders_taken, units_taken
+    for place, freed_day, freed_units in without:
+        if freed_day and 0 <= (freed_day - first).days < orders.shape[1]:
+            cell = snapshot.site_by_id.get(place, -1), (freed_day - first).days
+            orders[cell] -= 1
+            units[cell] -= freed_units
     return Committed(first=first, orders=orders[:-1], units=units[:-1])
 
 

@@ -302,7 +302,11 @@ UPDATE order_line l SET backordered = c.waiting FROM counted c WHERE l.id = c.id
 async def _delivered(connection: Connection, order_id: UUID) -> bool:
     """Say whether the shopper has every parcel of an order; one that was lost or went back waits for a decision."""
     delivered: bool | None = await connection.fetchval(
-        "SELECT bool_and(status = 'DELIVERED') FROM shipment WHERE order_id = $1 AND status <> 'CANCELLED'", order_id
+        """
+        SELECT bool_and(status = 'DELIVERED') FROM shipment
+         WHERE order_id = $1 AND status <> 'CANCELLED' AND replaced_at IS NULL
+        """,
+        order_id,
     )
     return bool(delivered)
 

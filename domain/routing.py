@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import numpy as np
@@ -15,16 +15,15 @@ from domain.cart import CartLine, line_facts, wanted_lines
 from domain.decided import Decided, decide
 from domain.decisions import keep, new_decisions
 from domain.errors import OutOfStock
-from domain.ids import new_ids
 from domain.inventory import Movement
 from domain.network import Snapshot
+from domain.offering import Offered, Work, offers
 from domain.orders import OrderLineRow, OrderRow
 from domain.places import Address
-from domain.planning.problem import Parcel, Problem
+from domain.planning.problem import Problem
 from domain.policies import Facts
 from domain.transaction import Connection
 from domain.vocabulary import (
-    AssignmentStatus,
     FulfillmentMethod,
     MovementReason,
     OrderStatus,
@@ -34,141 +33,6 @@ from domain.vocabulary import (
 )
 
 MOST_TRIES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
-    """The order whose work is offered; `offers_before` counts the assignments it had before.
-
-    Work of an order that is `held` is planned only, and nobody is told of it.
-    """
-
-    order_id: UUID
-    method: FulfillmentMethod
-    channel: str
-    offers_before: int = 0
-    held: bool = False
-
-
-class NewAssignment(NamedTuple):
-    """A row of assignment, as it is offered; `suffix` follows the order's number.
-
-    `work_day` is None where the location has no capacity to count against. How long the location may take to answer,
-    and to begin once it has accepted, is in seconds of its opening hours.
-    """
-
-    id: UUID
-    suffix: int
-    order_id: UUID
-    location_id: UUID
-    method: FulfillmentMethod
-    carrier_service_code: str | None
-    offered_at: datetime
-    due_at: datetime
-    arrives_latest: datetime
-    work_day: date | None
-    respond_by: datetime | None
-    respond_seconds: int | None
-    start_seconds: int | None
-
-
-class NewLine(NamedTuple):
-    """A row of assignment_line, as it is offered, with what its stock is looked up by."""
-
-    id: UUID
-    order_id: UUID
-    assignment_id: UUID
-    order_line_id: UUID
-    position: int
-    sku: str
-    quantity: int
-    location_id: UUID
-    channel: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Work:
-    """The rows that offering parcels to their locations writes."""
-
-    assignments: list[NewAssignment] = field(default_factory=list)
-    lines: list[NewLine] = field(default_factory=list)
-    facts: list[feed.Fact] = field(default_factory=list)
-    entries: list[orders.Entry] = field(default_factory=list)
-    location_ids: list[UUID] = field(default_factory=list)
-
-
-def offers(
-    snapshot: Snapshot, decided: Decided, offered: Offered, line_ids: Mapping[str, UUID], *, now: datetime
-) -> Work:
-    """Return the work that a plan's parcels make, with the deadlines of the policy that decided.
-
-    `line_ids` holds the order line of each SKU.
-    """
-    work, policy = Work(), snapshot.policies.named(decided.basis.policy_name if decided.basis else "")
-    for suffix, parcel in enumerate(decided.plan.parcels, offered.offers_before + 1):
-        location = snapshot.locations[snapshot.id_by_code[parcel.location_code]]
-        assignment_id, *ids = new_ids(now, 1 + len(parcel.shares))
-        respond_by = None if offered.held else snapshot.deadline(location.id, policy.respond_within, now)
-        assignment = NewAssignment(
-            assignment_id,
-            suffix,
-            offered.order_id,
-            location.id,
-            offered.method,
-            parcel.service_code,
-            now,
-            parcel.due_at,
-            parcel.arrives_latest,
-            parcel.work_day if location.capacity else None,
-            respond_by,
-            _seconds(policy.respond_within),
-            _seconds(policy.start_within),
-        )
-        work.assignments.append(assignment)
-        work.lines += _lines(parcel, assignment, offered.channel, line_ids, ids)
-        if not offered.held:
-            _announce(work, assignment, offered.channel, f"Offered to {location.name}.")
-    return work
-
-
-def _announce(work: Work, assignment: NewAssignment, channel: str, sentence: str) -> None:
-    kind, place, now = UpdateKind.ASSIGNMENT_OFFERED, assignment.location_id, assignment.offered_at
-    work.location_ids.append(place)
-    work.facts.append(
-        feed.Fact(
-            kind=kind,
-            at=now,
-            order_id=assignment.order_id,
-            assignment_id=assignment.id,
-            location_ids=(place,),
-            channel=channel,
-            status=AssignmentStatus.OFFERED,
-        )
-    )
-    work.entries.append(orders.Entry(assignment.order_id, now, kind, sentence, None, place))
-
-
-def _seconds(span: timedelta | None) -> int | None:
-    return None if span is None else int(span.total_seconds())
-
-
-def _lines(
-    parcel: Parcel, assignment: NewAssignment, channel: str, line_ids: Mapping[str, UUID], ids: Sequence[UUID]
-) -> list[NewLine]:
-    return [
-        NewLine(
-            new_id,
-            assignment.order_id,
-            assignment.id,
-            line_ids[share.sku],
-            position,
-            share.sku,
-            share.quantity,
-            assignment.location_id,
-            channel,
-        )
-        for position, (new_id, share) in enumerate(zip(ids, parcel.shares, strict=True))
-    ]
 
 
 async def reroute(
@@ -190,24 +54,25 @@ async def reroute(
     settles it after.
     """
     lines = await orders.lines_of(connection, [order.id])
-    wish = _Wish(order=order, lines=lines, quantities=quantities, arrived=trigger is RoutingTrigger.STOCK_ARRIVED)
+    wish = Wish(order=order, lines=lines, quantities=quantities, trigger=trigger)
     for _ in range(MOST_TRIES):
-        decided = await _decided(connection, snapshot, wish, now=now)
-        work = await _work(connection, snapshot, wish, decided, now=now)
+        decided = await decided_for(connection, snapshot, wish, now=now)
+        work = await work_of(connection, snapshot, wish, [decided] if decided else [], now=now)
         try:
             async with connection.transaction():
-                await _commit(connection, order, work, movements, now=now)
-        except (OutOfStock, _NoRoom):
+                await commit(connection, order, work, movements, now=now)
+        except (OutOfStock, NoRoom):
             continue  # somebody was faster, and the next plan sees what is left
         break
     else:
         decided, work = None, Work()
-        await _commit(connection, order, work, movements, now=now)
-    if decided and (work.assignments or not wish.arrived):
+        await commit(connection, order, work, movements, now=now)
+    arrived = trigger is RoutingTrigger.STOCK_ARRIVED
+    if decided and (work.assignments or not arrived):
         await keep(connection, new_decisions(order.id, decided, trigger, now=now))
     if work.assignments:
-        await _tell(connection, order, work, now=now)
-    if not wish.arrived:
+        await tell(connection, order, work, now=now)
+    if not arrived:
         await _say_what_is_left(connection, order, work, quantities, now=now)
     return bool(work.assignments)
 
@@ -225,25 +90,29 @@ def _reservations(work: Work) -> list[Movement]:
     ]
 
 
-class _NoRoom(Exception):
+class NoRoom(Exception):
     """Somebody else has filled a location's day."""
 
 
-async def _commit(
+async def commit(
     connection: Connection, order: OrderRow, work: Work, movements: Sequence[Movement], *, now: datetime
 ) -> None:
-    """Reserve for work and offer it, and count it, and what the order gave up, against the days of its locations."""
-    together = [*movements, *_reservations(work)]
+    """Reserve for work and offer it, and count it, and what the order gave up, against the days of its locations.
+
+    Raises OutOfStock or NoRoom where somebody was faster; the caller rolls back to before.
+    """
+    together = inventory.netted([*movements, *_reservations(work)])
     await inventory.move(connection, together, now=now, within_available=True, channel=order.channel)
     if work.assignments:
         await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
     if not await capacity.commit(connection, order.id):
-        raise _NoRoom
+        raise NoRoom
 
 
-async def _tell(connection: Connection, order: OrderRow, work: Work, *, now: datetime) -> None:
+async def tell(connection: Connection, order: OrderRow, work: Work, *, now: datetime) -> None:
+    """Tell the feed and the order's timeline where its work is now."""
     status = OrderStatus(order.status)
-    if status in {OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
+    if status in {OrderStatus.RECEIVED, OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
         status = OrderStatus.ROUTED
     told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
     held = status is OrderStatus.ON_HOLD
@@ -272,45 +141,64 @@ async def _say_what_is_left(
         await feed.record(connection, [orders.fact(told, step, now=now)])
 
 
+class Within(StrEnum):
+    """What a new plan has to keep: the promise, at its level; the level; or the method alone."""
+
+    PROMISE = "PROMISE"
+    LEVEL = "LEVEL"
+    METHOD = "METHOD"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
-    """What of an order is to be routed anew, and whether stock that has arrived is why."""
+class Wish:
+    """What of an order is to be routed anew, and why.
+
+    `freed` and `free_days` are what its present work holds of stock (by SKU and location) and of days, and would give
+    up. `plenty` asks as if each location had all of it; `only_at` is the one to be asked, where there is but one.
+    """
 
     order: OrderRow
     lines: Sequence[OrderLineRow]
     quantities: Mapping[str, int]
-    arrived: bool
+    trigger: RoutingTrigger
+    within: Within = Within.METHOD
+    freed: Mapping[tuple[str, UUID], int] = field(default_factory=dict)
+    free_days: Sequence[capacity.Freed] = ()
+    plenty: bool = False
+    only_at: UUID | None = None
 
 
-async def _work(
-    connection: Connection, snapshot: Snapshot, wish: _Wish, decided: Decided | None, *, now: datetime
+async def work_of(
+    connection: Connection, snapshot: Snapshot, wish: Wish, plans: Sequence[Decided], *, now: datetime
 ) -> Work:
-    if not (decided and decided.plan.parcels):
-        return Work()
-    order = wish.order
+    """Return the work that the parcels of plans make, each with the deadlines of the policy that decided."""
+    order, work = wish.order, Work()
     offers_before: int = await connection.fetchval("SELECT count(*) FROM assignment WHERE order_id = $1", order.id)
-    offered = Offered(
-        order_id=order.id,
-        method=FulfillmentMethod(order.method),
-        channel=order.channel,
-        offers_before=offers_before,
-        held=order.status == OrderStatus.ON_HOLD,
-    )
-    return offers(snapshot, decided, offered, {line.sku: line.id for line in wish.lines}, now=now)
+    for decided in plans:
+        offered = Offered(
+            order_id=order.id,
+            method=FulfillmentMethod(order.method),
+            channel=order.channel,
+            offers_before=offers_before + len(work.assignments),
+            held=order.status == OrderStatus.ON_HOLD,
+        )
+        work.add(offers(snapshot, decided, offered, {line.sku: line.id for line in wish.lines}, now=now))
+    return work
 
 
-async def _decided(connection: Connection, snapshot: Snapshot, wish: _Wish, *, now: datetime) -> Decided | None:
+async def decided_for(connection: Connection, snapshot: Snapshot, wish: Wish, *, now: datetime) -> Decided | None:
     """Return the plan that keeps the promise; else the one that breaks it least, or else what kept all from it."""
     problem, facts = await _problem(connection, snapshot, wish, now=now)
     method = FulfillmentMethod(wish.order.method)
     first = decide(problem, method, snapshot.policies, facts)
     if method is FulfillmentMethod.PICKUP:
         return first.best or first.refused
-    for attempt in (
+    attempts = (
         None,
         replace(problem, promised_latest=None),
         replace(problem, promised_latest=None, levels=tuple(ServiceLevel)),
-    ):
+    )
+    for attempt in attempts[: 1 + list(Within).index(wish.within)]:
         found = (decide(attempt, method, snapshot.policies, facts) if attempt else first).ranked
         if found:
             fullest = min(_missing(each) for each in found)
@@ -323,8 +211,8 @@ def _missing(decided: Decided) -> int:
     return sum(missing.quantity for missing in decided.plan.missing)
 
 
-async def _problem(connection: Connection, snapshot: Snapshot, wish: _Wish, *, now: datetime) -> tuple[Problem, Facts]:
-    order, skus = wish.order, list(wish.quantities)
+async def _problem(connection: Connection, snapshot: Snapshot, wish: Wish, *, now: datetime) -> tuple[Problem, Facts]:
+    order = wish.order
     address = Address.from_json(order.ship_to) if order.ship_to else None
     items = {row.sku: row for row in await inventory.items(connection, [line.sku for line in wish.lines])}
     pickup = order.pickup_location_id
@@ -340,36 +228,51 @@ async def _problem(connection: Connection, snapshot: Snapshot, wish: _Wish, *, n
     problem = Problem(
         network=snapshot.planner,
         lines=wanted_lines([CartLine(sku=sku, quantity=count) for sku, count in wish.quantities.items()], items),
-        available=await inventory.available(connection, skus, snapshot, order.channel),
+        available=await _available(connection, snapshot, wish),
         now=now,
         currency=order.currency,
         country=address.country if address else None,
         destination=address.position if address else None,
-        blocked=await _blocked(connection, snapshot, order, skus, arrived=wish.arrived),
+        blocked=await _blocked(connection, snapshot, wish),
         levels=(ServiceLevel(order.level),) if order.level else tuple(ServiceLevel),
         pickup_codes=(snapshot.locations[pickup].code,) if pickup else None,
         promised_latest=None if pickup else order.promised_latest,
-        committed=await capacity.committed_from(connection, snapshot, now),
+        committed=await capacity.committed_from(connection, snapshot, now, wish.free_days),
         tags=frozenset(order.tags),
     )
     return problem, facts
 
 
-async def _blocked(
-    connection: Connection, snapshot: Snapshot, order: OrderRow, skus: Sequence[str], *, arrived: bool
-) -> NDArray[np.bool_]:
-    """Return the pairs of site and SKU that are not to be asked, shape (sites, skus)."""
-    blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
+async def _available(connection: Connection, snapshot: Snapshot, wish: Wish) -> NDArray[np.int64]:
+    if wish.plenty:
+        return np.full((len(snapshot.planner.sites), len(wish.quantities)), sum(wish.quantities.values()))
+    return await inventory.available(connection, list(wish.quantities), snapshot, wish.order.channel, wish.freed)
+
+
+async def _blocked(connection: Connection, snapshot: Snapshot, wish: Wish) -> NDArray[np.bool_]:
+    """Return the pairs of site and SKU that are not to be asked, shape (sites, skus).
+
+    Who routes by hand asks everybody again but those that the order is kept from.
+    """
+    skus = list(wish.quantities)
+    blocked = np.full((len(snapshot.planner.sites), len(skus)), wish.only_at is not None)
+    if wish.only_at:
+        blocked[snapshot.site_by_id[wish.only_at]] = False
+    blocked[[snapshot.site_by_id[key] for key in wish.order.blocked_location_ids]] = True
+    if wish.trigger is RoutingTrigger.MANUAL:
+        return blocked
     failed = await connection.fetch(
         """
         SELECT DISTINCT a.location_id, l.sku FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
          WHERE a.order_id = $1 AND l.sku = ANY ($2::text[])
            AND (a.status IN ('REJECTED', 'EXPIRED') AND l.short < l.quantity OR l.short > 0 AND NOT $3)
         """,
-        order.id,
+        wish.order.id,
         skus,
-        arrived,
+        wish.trigger is RoutingTrigger.STOCK_ARRIVED,
     )
     for row in failed:
+        if (row["sku"], row["location_id"]) in wish.freed:
+            continue  # it was asked again since, by hand
         blocked[snapshot.site_by_id[row["location_id"]], skus.index(row["sku"])] = True
     return blocked

@@ -3,12 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 import strawberry
 
 from domain import orders as life
 from domain.cancelling import Cancelling
+from domain.changing import Changing
+from domain.holding import Holding
 from domain.paging import Page
+from domain.rerouting import Rerouting
 from domain.vocabulary import Role
 from schema.context import Context, Info
 from schema.orders import (
@@ -22,6 +26,9 @@ from schema.orders import (
     PlaceOrderResult,
 )
 from schema.paging import Connection, connect, uuid_of
+from schema.scalars import AddressInput
+
+C = TypeVar("C", bound=Changing)
 
 
 async def order(info: Info, id: strawberry.ID | None = None, number: str | None = None) -> Order | None:
@@ -53,15 +60,15 @@ async def place_order(info: Info, input: PlaceOrderInput) -> PlaceOrderResult:
 
 
 @asynccontextmanager
-async def _cancelling(context: Context) -> AsyncIterator[Cancelling]:
+async def _changing(context: Context, kind: type[C]) -> AsyncIterator[C]:
     async with context.database.transaction() as connection:
-        yield Cancelling(connection=connection, networks=context.networks, viewer=context.viewer, now=context.now())
+        yield kind(connection=connection, networks=context.networks, viewer=context.viewer, now=context.now())
 
 
 async def cancel_order(
     info: Info, id: strawberry.ID, reason: str | None = None, expected_version: int | None = None
 ) -> OrderResult:
-    async with _cancelling(info.context) as cancelling:
+    async with _changing(info.context, Cancelling) as cancelling:
         row = await cancelling.cancel(uuid_of(id, "Order"), reason=reason, expected_version=expected_version)
     return Order.of(row)
 
@@ -74,8 +81,43 @@ async def cancel_order_lines(
     expected_version: int | None = None,
 ) -> OrderResult:
     wanted = [line.value() for line in lines]
-    async with _cancelling(info.context) as cancelling:
+    async with _changing(info.context, Cancelling) as cancelling:
         row = await cancelling.cancel_lines(
             uuid_of(id, "Order"), wanted, reason=reason, expected_version=expected_version
         )
+    return Order.of(row)
+
+
+async def change_order_address(
+    info: Info, id: strawberry.ID, ship_to: AddressInput, expected_version: int | None = None
+) -> OrderResult:
+    async with _changing(info.context, Rerouting) as rerouting:
+        row = await rerouting.change_address(uuid_of(id, "Order"), ship_to.value(), expected_version=expected_version)
+    return Order.of(row)
+
+
+async def hold_order(info: Info, id: strawberry.ID, reason: str | None = None) -> OrderResult:
+    async with _changing(info.context, Holding) as holding:
+        row = await holding.hold(uuid_of(id, "Order"), reason=reason)
+    return Order.of(row)
+
+
+async def release_order(info: Info, id: strawberry.ID) -> OrderResult:
+    async with _changing(info.context, Holding) as holding:
+        row = await holding.release(uuid_of(id, "Order"))
+    return Order.of(row)
+
+
+async def reroute_order(
+    info: Info, id: strawberry.ID, block_locations: list[strawberry.ID] | None = None
+) -> OrderResult:
+    block = None if block_locations is None else [uuid_of(each, "Location") for each in block_locations]
+    async with _changing(info.context, Rerouting) as rerouting:
+        row = await rerouting.reroute(uuid_of(id, "Order"), block=block)
+    return Order.of(row)
+
+
+async def replace_shipment(info: Info, id: strawberry.ID) -> OrderResult:
+    async with _changing(info.context, Rerouting) as rerouting:
+        row = await rerouting.replace(uuid_of(id, "Shipment"))
     return Order.of(row)

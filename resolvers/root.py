@@ -169,6 +169,32 @@ class Mutation:
         SHOP,
         "Call off units that are not picked yet: those that wait for stock first, then the least advanced work.",
     )
+    change_order_address: OrderResult = _mutation(
+        orders.change_order_address,
+        SHOP,
+        "Send what has not left yet to another address. The price and the level stay, the promise may move; where no "
+        "location can do it, nothing changes.",
+    )
+    hold_order: OrderResult = _mutation(
+        orders.hold_order,
+        SHOP,
+        "Until picking starts: take the order's work back from its locations. Its stock stays reserved.",
+    )
+    release_order: OrderResult = _mutation(
+        orders.release_order,
+        SHOP,
+        "Offer the work of an order on hold to its locations; what cannot be kept as it was planned is planned again.",
+    )
+    reroute_order: OrderResult = _mutation(
+        orders.reroute_order,
+        OFFICE,
+        "Plan again all that nobody has begun to pick, and what waits. Locations named here are not asked for any of "
+        "it until others are named, and work is taken from them wherever it stands; where no other can do it, nothing "
+        "changes.",
+    )
+    replace_shipment: OrderResult = _mutation(
+        orders.replace_shipment, OFFICE, "For a LOST or RETURNED_TO_SENDER parcel: sends its lines again."
+    )
     accept_assignment: AssignmentResult = _mutation(assignments.accept_assignment, STAFF, "Take work on.")
     reject_assignment: AssignmentResult = _mutation(
         assignments.reject_assignment, STAFF, "Refuse work as a whole; it is routed anew without this location."

@@ -176,7 +176,9 @@ class Order(Node):
 
     @edge(allow=EVERYBODY, description="What the viewer may do now.")
     async def allowed_actions(self, info: Info) -> list[OrderAction]:
-        return order_actions.allowed_actions(self.row, info.context.viewer)
+        parcels = await info.context.loaders.shipments.load(self.row.id)
+        astray = any(shipments.astray(parcel) for parcel in parcels)
+        return order_actions.allowed_actions(self.row, info.context.viewer, astray=astray)
 
     @edge(allow=OFFICE, hidden=list, description="Why it was routed as it was, oldest first; kept for a while.")
     async def routing(self, info: Info) -> list[Annotated["RoutingDecision", strawberry.lazy("schema.routing")]]:

@@ -38,6 +38,7 @@ class AssignmentRow(Row):
     restocked_at: datetime | None
     """Since when nothing that was picked for work called off is missing from its shelf."""
     work_day: date | None
+    units_committed: int
     withheld: bool
     version: int
 

@@ -19,7 +19,7 @@ from domain.inventory.read import (
     stock_levels,
     stock_listing,
 )
-from domain.inventory.rows import EACH_LOCATION, MOST, HoldbackRow, ItemRow, Movement, MovementRow, StockRow
+from domain.inventory.rows import EACH_LOCATION, MOST, HoldbackRow, ItemRow, Movement, MovementRow, StockRow, netted
 
 __all__ = [
     "EACH_LOCATION",
@@ -54,6 +54,7 @@ __all__ = [
     "move",
     "movement_listing",
     "movements",
+    "netted",
     "set_holdback",
     "set_safety_stock",
     "stock_levels",

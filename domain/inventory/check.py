@@ -103,13 +103,15 @@ _PARCELS = """
 WITH shipped AS (
     SELECT s.assignment_id, l.order_line_id, sum(l.quantity) AS quantity
       FROM shipment s JOIN shipment_line l ON l.shipment_id = s.id
+     WHERE s.status <> 'CANCELLED'
      GROUP BY s.assignment_id, l.order_line_id
 )
 SELECT format('%s of assignment %s: %s picked, but its parcels hold %s.',
               l.sku, a.number, l.picked, coalesce(p.quantity, 0))
   FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
   LEFT JOIN shipped p ON p.assignment_id = a.id AND p.order_line_id = l.order_line_id
- WHERE EXISTS (SELECT FROM shipment s WHERE s.assignment_id = a.id) AND l.picked <> coalesce(p.quantity, 0) ORDER BY 1
+ WHERE a.status IN ('PACKED', 'HANDED_OVER') AND EXISTS (SELECT FROM shipment s WHERE s.assignment_id = a.id)
+   AND l.picked <> coalesce(p.quantity, 0) ORDER BY 1
 """
 
 _CAPACITY = """

@@ -1,6 +1,7 @@
 """Stock and items as they are read."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from uuid import UUID
 
 import numpy as np
@@ -11,22 +12,29 @@ from domain.network import Snapshot
 from domain.paging import Listing
 from domain.transaction import Connection
 
+EMPTY: Mapping[tuple[str, UUID], int] = MappingProxyType({})
 
-async def available(connection: Connection, skus: Sequence[str], snapshot: Snapshot, channel: str) -> NDArray[np.int64]:
-    """Return what each site may sell of each SKU through a channel, shape `(sites in the planner's order, skus)`."""
+
+async def available(
+    connection: Connection,
+    skus: Sequence[str],
+    snapshot: Snapshot,
+    channel: str,
+    freed: Mapping[tuple[str, UUID], int] = EMPTY,
+) -> NDArray[np.int64]:
+    """Return what each site may sell of each SKU through a channel, shape `(sites in the planner's order, skus)`.
+
+    Units that are `freed` (by SKU and location) count as if they were not reserved any more.
+    """
     rows = await connection.fetch(
-        """
-        SELECT sku, location_id, greatest(on_hand - reserved - safety_stock, 0) AS available
-          FROM stock WHERE sku = ANY($1)
-        """,
-        skus,
+        "SELECT sku, location_id, on_hand - reserved - safety_stock FROM stock WHERE sku = ANY($1)", skus
     )
     quantities = np.zeros((len(snapshot.planner.sites), len(skus)), np.int64)
     columns = {sku: n for n, sku in enumerate(skus)}
     for sku, location_id, quantity in rows:
         site = snapshot.site_by_id.get(location_id)
         if site is not None:
-            quantities[site, columns[sku]] = quantity
+            quantities[site, columns[sku]] = max(quantity + freed.get((sku, location_id), 0), 0)
     return await hold_back(connection, quantities, skus, snapshot, channel)
 
 

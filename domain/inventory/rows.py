@@ -1,6 +1,7 @@
 """Items, levels and the ledger as Postgres holds them."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -84,6 +85,25 @@ class Movement:
     def damaged_delta(self) -> int:
         """Return how much more is damaged."""
         return -self.on_hand_delta if self.reason is MovementReason.DAMAGED else 0
+
+
+def netted(movements: Sequence[Movement]) -> list[Movement]:
+    """Return movements, where what an order gives up and what it takes at one level have become one, or none."""
+    reserved: Counter[tuple[str, UUID, UUID | None]] = Counter()
+    for movement in movements:
+        if not movement.on_hand_delta:
+            reserved[movement.sku, movement.location_id, movement.order_id] += movement.reserved_delta
+    return [movement for movement in movements if movement.on_hand_delta] + [
+        Movement(
+            sku=sku,
+            location_id=location_id,
+            reason=MovementReason.RESERVED if units > 0 else MovementReason.RELEASED,
+            reserved_delta=units,
+            order_id=order_id,
+        )
+        for (sku, location_id, order_id), units in reserved.items()
+        if units
+    ]
 
 
 async def enter(connection: Connection, movements: Iterable[Movement], *, now: datetime) -> None:

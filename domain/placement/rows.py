@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from domain import feed, orders, routing
+from domain import feed, offering, orders
 from domain.cart import cart_value
 from domain.decided import Decided
 from domain.decisions import NewDecision, new_decisions
@@ -66,7 +66,7 @@ class Rows:
 
     order: NewOrderRow
     lines: Sequence[NewOrderLine]
-    work: routing.Work
+    work: offering.Work
     entries: Sequence[orders.Entry]
     facts: Sequence[feed.FeedRow]
     decisions: Sequence[NewDecision]
@@ -82,8 +82,8 @@ def rows(snapshot: Snapshot, wanted: Wanted, decided: Decided, *, actor: str, no
         )
         for position, (line_id, line) in enumerate(zip(line_ids, wanted.lines, strict=True))
     ]
-    offered = routing.Offered(order_id=order_id, method=plan.method, channel=order.channel, held=order.hold)
-    work = routing.offers(snapshot, decided, offered, {line.sku: line.id for line in lines}, now=now)
+    offered = offering.Offered(order_id=order_id, method=plan.method, channel=order.channel, held=order.hold)
+    work = offering.offers(snapshot, decided, offered, {line.sku: line.id for line in lines}, now=now)
     status = _status(plan, held=order.hold)
     steps = list(_steps(plan, waiting, status, actor))
     told = orders.Told(order_id=order_id, channel=order.channel, location_ids=work.location_ids)

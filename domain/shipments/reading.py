@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.text import UNUSABLE
 from domain.transaction import Connection, Row
 from domain.viewer import Viewer
-from domain.vocabulary import Role
+from domain.vocabulary import Role, ShipmentStatus
 
 
 class ShipmentRow(Row):
@@ -58,6 +58,11 @@ class LabelRow(Row):
 def visible(row: ShipmentRow, viewer: Viewer) -> bool:
     """Say whether a viewer may see a parcel of an order that it may see: a store only its own."""
     return viewer.role is Role.STOREFRONT or viewer.works_at(row.location_id)
+
+
+def astray(row: ShipmentRow) -> bool:
+    """Say whether a parcel will not arrive, and nothing has been done about it yet."""
+    return row.status in {ShipmentStatus.LOST, ShipmentStatus.RETURNED_TO_SENDER} and row.replaced_at is None
 
 
 async def shipments(connection: Connection, ids: Sequence[UUID]) -> list[ShipmentRow]:

@@ -67,10 +67,15 @@ ROOTS = {
     "reportPicked": ("its workers", "id: <work>, lines: [{lineId: <line>, picked: 1}]"),
     "packAssignment": ("its workers", "id: <work>"),
     "handOverAssignment": ("its workers", "id: <work>"),
-    "recordTracking": ("its workers", "trackingNumber: <number>, status: OUT_FOR_DELIVERY"),
+    "recordTracking": ("its workers", "trackingNumber: <number>, status: LOST"),
     "restockAssignment": ("its workers", "id: <dropped>"),
     "markReadyForPickup": ("its workers", "id: <parcel>"),
     "collectAssignment": ("its workers", "id: <parcel>, pickupCode: <code>"),
+    "rerouteOrder": ("the office", "id: <open>"),
+    "holdOrder": ("shops", "id: <open>"),
+    "releaseOrder": ("shops", "id: <open>"),
+    "changeOrderAddress": ("shops", f"id: <open>, shipTo: {TO}"),
+    "replaceShipment": ("the office", "id: <sent>"),
     "cancelOrderLines": ("shops", "id: <open>, lines: [{lineId: <wanted>, quantity: 1}]"),
     "cancelOrder": ("shops", "id: <open>"),
     "adjustStock": (
@@ -124,8 +129,8 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "place": town.house.ids["SM"], "order": share.ids["Order"][0], "work": share.work["id"],
         "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
         "open": share.ids["Order"][1], "wanted": share.ids["OrderLine"][1], "dropped": share.dropped["id"],
-        "code": share.pickup_code, "number": share.tracking_number, "start": town.start,
-        "warehouse": town.house.ids["WB"], **share.motion,
+        "code": share.pickup_code, "number": share.tracking_number, "sent": share.ids["Shipment"][0],
+        "start": town.start, "warehouse": town.house.ids["WB"], **share.motion,
         "token": town.token, "reservation": town.reservation, "webhook": town.webhook, "key": town.key,
     }  # fmt: skip
     for thing, value in things.items():

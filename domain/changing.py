@@ -1,0 +1,68 @@
+"""What every change of an order has in common: who may, and what is written of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from domain import capacity, feed, orders
+from domain.assignments import AssignmentRow, Record
+from domain.errors import VersionConflict
+from domain.order_actions import require
+from domain.orders import OrderRow
+from domain.shipments import ShipmentRow, astray, shipments_of_orders
+from domain.shipments import lines_of as contents_of
+from domain.vocabulary import OrderAction, OrderStatus, UpdateKind
+
+
+class Changing(Record):
+    """Who changes an order, when, and on which transaction."""
+
+    __slots__ = ()
+
+    async def check(self, action: OrderAction, order: OrderRow, expected_version: int | None = None) -> None:
+        """Raise VersionConflict where somebody was faster, ActionNotAllowed where it cannot be done."""
+        if expected_version not in {None, order.version}:
+            message = f"The order has changed: it is at version {order.version}."
+            raise VersionConflict(message=message, path=("expectedVersion",), current_version=order.version)
+        parcels = await shipments_of_orders(self.connection, [order.id])
+        require(action, order, self.viewer, astray=any(astray(parcel) for parcel in parcels))
+
+    async def announce(
+        self,
+        order: OrderRow,
+        message: str,
+        work: Sequence[AssignmentRow] = (),
+        *,
+        kind: UpdateKind = UpdateKind.ORDER_CHANGED,
+    ) -> None:
+        """Tell the order's timeline, and the feed for those whose work it concerns."""
+        places = sorted({row.location_id for row in work if not row.withheld})
+        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=places)
+        step = orders.Step(kind=kind, status=OrderStatus(order.status), message=message)
+        await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
+        await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
+
+    async def give_up_parcels(self, parcels: Sequence[ShipmentRow]) -> Counter[str]:
+        """Let the order do without what parcels held that will not arrive; return how many units, by SKU."""
+        lost: Counter[str] = Counter()
+        lines = await contents_of(self.connection, [parcel.id for parcel in parcels])
+        for line in lines:
+            lost[line.sku] += line.quantity
+        await self.connection.executemany(
+            "UPDATE order_line SET fulfilled = fulfilled - $2 WHERE id = $1",
+            [(line.order_line_id, line.quantity) for line in lines],
+        )
+        await self.connection.execute(
+            "UPDATE shipment SET replaced_at = $2 WHERE id = ANY ($1::uuid[])",
+            [parcel.id for parcel in parcels],
+            self.now,
+        )
+        return lost
+
+    async def end(self, order: OrderRow) -> OrderRow:
+        """Bring the order, the days of its locations and its status to what is left of it; return it."""
+        await self.connection.execute(
+            "UPDATE customer_order SET version = version + 1, updated_at = $2 WHERE id = $1", order.id, self.now
+        )
+        await capacity.commit(self.connection, order.id)
+        await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
+        return await orders.order(self.connection, order.id)

@@ -1,0 +1,188 @@
+"""Orders that go another way: to another address, from other locations, or once more where a parcel went astray."""
+
+from typing import Any
+
+import pytest
+
+from app import workers
+from domain.vocabulary import Role
+from tests.api.house import BERLIN, ERROR, House
+from tests.api.test_backorders import receive
+from tests.api.test_cancelling import FIELDS, cancel, change
+from tests.api.test_shipments import booked, hand_over, pack, packed, record, said, shipments
+from tests.api.test_store_work import placed, reject
+
+HAMBURG = {"postalCode": "20095", "city": "Hamburg", "country": "DE", "lines": ["Jungfernstieg 1"], "name": "Ada"}
+PARIS = {"postalCode": "75001", "city": "Paris", "country": "FR"}
+NOW = "version status shippingPrice { amount } promisedLatest shipTo { city }"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers look for what is due more often than they would."""
+    monkeypatch.setattr(workers, "LONGEST_SECONDS", 0.05)
+
+
+async def move(house: House, order: dict[str, Any], to: dict[str, Any], version: int | None = None) -> dict[str, Any]:
+    query = f"""mutation ($id: ID!, $to: AddressInput!, $version: Int) {{
+        changeOrderAddress(id: $id, shipTo: $to, expectedVersion: $version) {{
+            __typename ... on Order {{ id {NOW} }} {ERROR} ... on VersionConflictError {{ currentVersion }}
+            ... on NoFulfillmentOptionError {{ unavailable {{ code }} }} }} }}"""
+    answer: dict[str, Any] = await house.ask(Role.STOREFRONT, query, id=order["id"], to=to, version=version)
+    return answer
+
+
+async def reroute(house: House, order: dict[str, Any], *block: str) -> dict[str, Any]:
+    ids = ", ".join(f'"{house.ids[code]}"' for code in block)
+    return await change(house, "rerouteOrder", f'id: "{order["id"]}", blockLocations: [{ids}]')
+
+
+async def replace(house: House, shipment: dict[str, Any]) -> dict[str, Any]:
+    return await change(house, "replaceShipment", f'id: "{shipment["id"]}"')
+
+
+async def places(house: House, order: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(work["location"]["code"], work["status"]) for work in await house.work(order["id"])]
+
+
+async def test_an_order_moves_to_the_locations_that_serve_its_new_address_at_the_price_it_had(house: House) -> None:
+    order = await placed(house, ("mug", 2), level="STANDARD")
+    (before,) = await places(house, order)
+    moved = await move(house, order, HAMBURG)
+    assert (moved["status"], moved["shippingPrice"], moved["shipTo"]) == (
+        "ROUTED", order["shippingPrice"], {"city": "Hamburg"},
+    )  # fmt: skip
+    assert await move(house, order, HAMBURG) == moved
+    assert await places(house, order) == [(before[0], "CANCELLED"), ("WH", "OFFERED")]
+    assert (await house.levels("mug"))[before[0]][1] == 0
+    assert "Sent to 20095 Hamburg, DE instead by storefront." in await said(house, order)
+    decided = (await house.order(order["id"], "routing { trigger }"))["routing"]
+    assert {each["trigger"] for each in decided} == {"PLACED", "ORDER_CHANGED"}
+
+
+async def test_an_address_that_nobody_serves_changes_nothing(house: House) -> None:
+    order = await placed(house, ("mug", 2), level="STANDARD")
+    before = await house.order(order["id"], NOW)
+    refused = await move(house, order, PARIS)
+    assert refused["__typename"] == "NoFulfillmentOptionError"
+    assert {reason["code"] for reason in refused["unavailable"]} == {"NOT_SERVED"}
+    nowhere = await move(house, order, {**PARIS, "city": "Nirgendwo", "country": "DE"})
+    assert nowhere["unavailable"] == [{"code": "DESTINATION_UNKNOWN"}]
+    wrong = await move(house, order, {**PARIS, "country": "XX"})
+    assert (wrong["__typename"], wrong["path"]) == ("InvalidInputError", ["shipTo", "country"])
+    stale = await move(house, order, HAMBURG, version=9)
+    assert (stale["__typename"], stale["currentVersion"]) == ("VersionConflictError", before["version"])
+    assert await house.order(order["id"], NOW) == before
+
+
+async def test_what_is_packed_gets_another_label_and_goes_on(house: House) -> None:
+    order, (first,) = await packed(house, ("mug", 2), level="STANDARD")
+    moved = await move(house, order, {**BERLIN, "postalCode": "13347"})
+    assert moved["__typename"] == "Order", moved
+    assert [status for _, status in await places(house, order)] == ["PACKED"]
+    old, new = await booked(house, order["id"])
+    assert (old["id"], old["status"], new["status"]) == (first["id"], "CANCELLED", "CREATED")
+    assert new["lines"] == old["lines"]
+    await hand_over(house, order)
+    assert [each["status"] for each in await shipments(house, order["id"])] == ["CANCELLED", "HANDED_OVER"]
+    refused = await move(house, order, HAMBURG)
+    assert refused["__typename"] == "ActionNotAllowedError"
+
+
+async def test_what_is_packed_too_far_away_is_put_back_and_sent_from_nearer(house: House) -> None:
+    order, _ = await packed(house, ("pen", 3))
+    (work,) = await house.work(order["id"])
+    away = await move(house, order, HAMBURG)
+    assert away["__typename"] == "NoFulfillmentOptionError"  # no courier of this evening rides in Hamburg
+    await receive(house, "pen", "WH", 5)
+    store = {"code": "SH", "name": "Hamburg", "kind": "STORE", "latitude": 53.55, "longitude": 10.0, "country": "DE",
+             "postalCode": "20095", "city": "Hamburg", "timeZone": "Europe/Berlin", "services": ["SHIP"]}  # fmt: skip
+    make = "mutation ($rows: [LocationRowInput!]!) { importLocations(rows: $rows) { created } }"
+    await house.ask(Role.ADMIN, make, rows=[store])
+    stock = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { created } }"
+    await house.ask(Role.ADMIN, stock, rows=[{"sku": "pen", "locationCode": "SH", "onHand": 5}])
+    assert (await move(house, order, HAMBURG))["status"] == "ROUTED"
+    assert await places(house, order) == [("SM", "CANCELLED"), ("SH", "OFFERED")]
+    assert (await house.levels("pen"))["SM"] == (10, 3, 7)
+    assert (await house.do("restockAssignment", work["id"], "SM"))["__typename"] == "Assignment"
+    assert (await house.levels("pen"))["SM"] == (10, 0, 10)
+
+
+async def test_an_order_is_kept_from_locations_until_others_are_named(house: House) -> None:
+    order = await placed(house, ("pen", 3))
+    done = await reroute(house, order, "SM")
+    assert await reroute(house, order, "SM") == done
+    assert await places(house, order) == [("SM", "CANCELLED"), ("SN", "OFFERED")]
+    assert "Routed anew by operations without Berlin Mitte." in await said(house, order)
+    assert {"trigger": "MANUAL"} in (await house.order(order["id"], "routing { trigger }"))["routing"]
+    before = await house.order(order["id"], f"{FIELDS} timeline {{ message }}")
+    assert (await reroute(house, order, "SM", "SN"))["__typename"] == "NoFulfillmentOptionError"
+    assert await house.order(order["id"], f"{FIELDS} timeline {{ message }}") == before
+    *_, work = await house.work(order["id"])
+    await reject(house, work)
+    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"  # SM is not asked
+    assert (await reroute(house, order, "SN"))["status"] == "ROUTED"
+    assert (await places(house, order))[-1] == ("SM", "OFFERED")
+    assert (await house.levels("pen"))["SN"] == (10, 0, 10)
+
+
+async def test_work_that_has_begun_moves_only_from_where_it_must_not_be(house: House) -> None:
+    order = await placed(house, ("pen", 3))
+    (work,) = await house.work(order["id"])
+    await pack(house, work)
+    assert (await change(house, "rerouteOrder", f'id: "{order["id"]}"'))["status"] == "IN_FULFILLMENT"
+    assert await places(house, order) == [("SM", "PACKED")]
+    assert (await reroute(house, order, "SM"))["status"] == "ROUTED"
+    assert await places(house, order) == [("SM", "CANCELLED"), ("SN", "OFFERED")]
+    assert [each["status"] for each in await shipments(house, order["id"])] == ["CANCELLED"]
+    pickup = {"method": "PICKUP", "pickupLocationId": house.ids["SM"]}
+    collected = await house.place("pickup", [("pen", 1)], **pickup)
+    refused = await reroute(house, collected, "SM")
+    assert (refused["__typename"], refused["path"]) == ("InvalidInputError", ["blockLocations", "0"])
+
+
+async def test_an_order_without_any_location_is_tried_again(house: House) -> None:
+    order = await house.place("order", [("rug", 3)], level="STANDARD")
+    assert (await reroute(house, order, "WH"))["__typename"] == "NoFulfillmentOptionError"
+    (work,) = await house.work(order["id"])
+    await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: TOO_BUSY")
+    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
+    assert (await reroute(house, order))["status"] == "ROUTED"  # who was busy is asked again
+    moved = await move(house, order, {**BERLIN, "lines": ["Torstr. 1"]})
+    assert moved["status"] == "ROUTED"  # and has the work now, whatever it said before
+
+
+async def test_a_lost_parcel_is_sent_again_and_the_order_complete_when_that_arrives(house: House) -> None:
+    order, (lost,) = await packed(house, ("pen", 3))
+    await hand_over(house, order)
+    refused = await replace(house, lost)
+    assert (refused["__typename"], refused["found"]) == ("ActionNotAllowedError", "HANDED_OVER")
+    await record(house, lost["trackingNumber"], "LOST")
+    assert (await house.order(order["id"], FIELDS))["allowedActions"] == ["CANCEL", "REPLACE"]
+    replaced = await replace(house, lost)
+    assert (replaced["status"], replaced["lines"]) == (
+        "ROUTED", [{"quantity": 3, "fulfilled": 0, "cancelled": 0, "backordered": 0}],
+    )  # fmt: skip
+    assert await replace(house, lost) == replaced
+    assert (await house.levels("pen"))["SM"] == (7, 3, 4)
+    *_, work = await house.work(order["id"])
+    await pack(house, work)
+    *_, again = await booked(house, order["id"])
+    await house.do("handOverAssignment", work["id"], role=Role.OPERATIONS)
+    await record(house, again["trackingNumber"], "DELIVERED")
+    assert (await house.order(order["id"]))["status"] == "COMPLETED"
+    assert f"What parcel {lost['trackingNumber']} held is sent again by operations." in await said(house, order)
+
+
+async def test_what_comes_back_can_be_cancelled_instead_and_what_nobody_has_stays_as_it_is(house: House) -> None:
+    order, parcels = await packed(house, ("rug", 3), ("pen", 3), level="STANDARD")
+    await hand_over(house, order)
+    for parcel in parcels:
+        heavy = parcel["lines"][0]["sku"] == "rug"
+        await record(house, parcel["trackingNumber"], "RETURNED_TO_SENDER" if heavy else "DELIVERED")
+    before = await house.order(order["id"], FIELDS)
+    (back,) = [parcel for parcel in parcels if parcel["lines"][0]["sku"] == "rug"]
+    assert (await replace(house, back))["__typename"] == "NoFulfillmentOptionError"
+    assert await house.order(order["id"], FIELDS) == before
+    done = await cancel(house, order)
+    assert (done["status"], [line["cancelled"] for line in done["lines"]]) == ("COMPLETED", [3, 0])
