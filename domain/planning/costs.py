@@ -258,5 +258,5 @@ def _add(charges: dict[RatingKind, Amounts], kind: RatingKind, amounts: Amounts)
 
 def _money(amounts: Floats | float) -> Amounts:
     """Return amounts in whole minor units, none so large that a cart's would come near to IMPOSSIBLE."""
-    money: Amounts = np.rint(np.clip(amounts, 0, MOST_CHARGE)).astype(np.int64)
+    money: Amounts = np.rint(np.minimum(np.maximum(amounts, 0), MOST_CHARGE)).astype(np.int64)
     return money

@@ -116,6 +116,9 @@ class Ground:
         left = np.zeros((len(self.screens), stock.shape[1]), dtype=np.int64)
         counted = False
         for place, screen in enumerate(self.screens):
+            if place and screen.kind is not FenceKind.STOCK and screen.passes.all():
+                left[place] = left[place - 1]
+                continue
             legs = legs & screen.passes
             counted = counted or screen.kind is FenceKind.STOCK
             sites = legs.any(axis=0)

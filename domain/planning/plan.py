@@ -95,10 +95,8 @@ def decide_pickups(problem: Problem) -> tuple[Decision, ...]:
         order = order[: max(problem.pickup_limit, 0)]
     if not order.size:
         return (Decision(ground=ground, level=None, plan=None, unavailable=unavailable),)
-    return tuple(
-        _pickup(ground, int(sites[place]), handed[place], unavailable if not number else ())
-        for number, place in enumerate(order)
-    )
+    decisions = list(_pickups(ground, sites[order], handed[order]))
+    return (replace(decisions[0], unavailable=unavailable), *decisions[1:])
 
 
 def rank(plans: Iterable[Plan]) -> tuple[Plan, ...]:
@@ -170,23 +168,28 @@ def _least(rates: Rates) -> int:
     return cheapest(tabulate(rates)).cost if rates.grams.size <= MOST_EXACT else bound(rates)[0]
 
 
-def _pickup(ground: Ground, site: int, handed: NDArray[np.int64], unavailable: tuple[Unavailable, ...]) -> Decision:
-    """Return the pickup of these quantities (lines,) at a site."""
-    lines = np.flatnonzero(handed)
-    lots = Lots(line=lines, quantity=handed[lines], able=np.ones((1, lines.size), dtype=np.bool_))
-    place = np.array([site], dtype=np.int64)
-    legs = price(ground, np.zeros_like(place), place, lots)
-    everything = tuple(range(lines.size))
-    cost = sum(int(amounts[0]) for amounts in legs.charges(np.zeros(1, dtype=np.int64), lots.able).values())
-    cover = Cover(takes=(Take(leg=0, lines=everything, cost=cost),), bound=cost)
-    return Decision(
-        ground=ground,
-        level=None,
-        plan=_plan(legs, ground, cover, None, ground.given.wanted - handed),
-        unavailable=unavailable,
-        legs=legs,
-        cover=cover,
-    )
+def _pickups(ground: Ground, sites: NDArray[np.int64], handed: NDArray[np.int64]) -> Iterator[Decision]:
+    """Yield the pickup at each of these sites, which hand out so much (sites, lines), pricing alike ones together."""
+    priced: dict[bytes, tuple[Legs, NDArray[np.int64]]] = {}
+    for site, quantities in zip(sites.tolist(), handed, strict=True):
+        key = quantities.tobytes()
+        if key not in priced:
+            alike = np.sort(sites[(handed == quantities).all(axis=1)])
+            priced[key] = _charged(ground, alike, quantities)
+        legs, costs = priced[key]
+        leg = int(legs.sites.searchsorted(site))
+        cost = int(costs[leg])
+        cover = Cover(takes=(Take(leg=leg, lines=tuple(range(legs.lots.line.size)), cost=cost),), bound=cost)
+        plan = _plan(legs, ground, cover, None, ground.given.wanted - quantities)
+        yield Decision(ground=ground, level=None, plan=plan, legs=legs, cover=cover)
+
+
+def _charged(ground: Ground, sites: NDArray[np.int64], handed: NDArray[np.int64]) -> tuple[Legs, NDArray[np.int64]]:
+    """Return the pickups of these quantities (lines,) at each of these sites, and what each costs."""
+    lines = handed.nonzero()[0]
+    lots = Lots(line=lines, quantity=handed[lines], able=np.ones((sites.size, lines.size), dtype=np.bool_))
+    legs = price(ground, np.zeros_like(sites), sites, lots)
+    return legs, legs.rates.totals(np.arange(sites.size), lots.able)
 
 
 def _plan(legs: Legs, ground: Ground, cover: Cover, level: ServiceLevel | None, left: NDArray[np.int64]) -> Plan:

@@ -81,7 +81,7 @@ def timetable(problem: Problem) -> Timetable:
     if not network.limited.size:
         return free
     wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
-    units = np.clip(problem.available, 0, wanted).sum(axis=1)
+    units = np.minimum(np.maximum(problem.available, 0), wanted).sum(axis=1)
     starts = np.full(units.size, NEVER, dtype=np.int64)
     _start(network, network.limited, starts, lambda keeper, _: calendar.work_day(keeper, now))
     full = np.zeros(units.size, dtype=np.bool_)
