@@ -48,8 +48,7 @@ GRAPHQL_JSON = "application/graphql-response+json"
 
 SSE = GRAPHQL_SSE_PROTOCOL
 
-STATUS = {"INTERNAL": 500, "UNAVAILABLE": 503}
-"""Of an answer without data; any other error is the caller's, 400."""
+STATUS = {"INTERNAL": 500, "UNAVAILABLE": 503}  # of an answer without data; any other error is the caller's, 400
 
 
 class Schema(strawberry.Schema):
@@ -65,8 +64,8 @@ class Schema(strawberry.Schema):
 
     def _name(self, query: str | None) -> str | None:
         node = self.documents.read(query).node if query else None
-        names = (each.name for each in node.definitions if isinstance(each, OperationDefinitionNode)) if node else ()
-        return next((name.value for name in names if name), None)
+        operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)] if node else []
+        return next((each.name.value for each in operations if each.name), None)
 
     async def _prepare_operation_async(
         self,
@@ -177,6 +176,7 @@ class GraphQLView(GraphQL[object, None]):
         if scope["type"] == "websocket":
             session = Session(
                 open_context=self.open_context,
+                authenticate=self.authenticate,
                 now=self.now,
                 sockets=self.sockets,
                 hub=self.hub,
@@ -241,7 +241,8 @@ class GraphQLView(GraphQL[object, None]):
         token = payload.get("token")
         header = payload.get("Authorization", payload.get("authorization", token and f"Bearer {token}"))
         try:
-            context.viewer = await self.authenticate(bearer(header))
+            context.token = bearer(header)
+            context.viewer = await self.authenticate(context.token)
         except (Unauthorized, KeysUnavailable) as error:
             raise ConnectionRejectionError from error
         return UnsetType()
@@ -336,7 +337,7 @@ class GraphQLView(GraphQL[object, None]):
         return await super().create_streaming_response(request, ending, sub_response, headers)
 
     def _ending(self, request: Request | WebSocket, events: Events) -> Events:
-        return until(events, expires_at=request.state.viewer.expires_at, now=self.now, stopping=self.stopping)
+        return until(events, request, authenticate=self.authenticate, now=self.now, stopping=self.stopping)
 
 
 def _checked(data: dict[str, Any], protocol: str) -> GraphQLRequestData:

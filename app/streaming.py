@@ -1,7 +1,7 @@
 """Server-sent events: a stream that ends with its client, its token, or its server."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import TypeAlias
@@ -9,15 +9,21 @@ from typing import TypeAlias
 import orjson
 from graphql import GraphQLError
 from starlette.requests import Request
+from starlette.websockets import WebSocket
 from strawberry.http.streaming import SSETransport
 
+from app.auth import Unauthorized, bearer
 from app.faults import present
 from app.hub import Ask, FellBehind, Hub, Member
+from app.jwks import KeysUnavailable
+from domain.viewer import Viewer
 from schema.context import Context
 
 Events: TypeAlias = AsyncGenerator[str, None]
 
 HEARTBEAT_SECONDS = 15.0
+ASK_SECONDS = 30.0
+"""Between two looks at whether the token still opens what it opened: an API key may be revoked."""
 HEADERS = SSETransport.headers
 COMPLETE = "event: complete\r\ndata: \r\n\r\n"
 
@@ -69,24 +75,53 @@ async def failed(errors: Sequence[GraphQLError]) -> Events:
 
 
 async def until(
-    events: Events, *, expires_at: datetime, now: Callable[[], datetime], stopping: asyncio.Event
+    events: Events,
+    request: Request | WebSocket,
+    *,
+    authenticate: Callable[[str], Awaitable[Viewer]],
+    now: Callable[[], datetime],
+    stopping: asyncio.Event,
 ) -> Events:
-    """Yield the events until `expires_at`, or until the server stops: a stream has no close code to say so."""
+    """Yield the events until the request's token expires or is revoked, or until the server stops.
+
+    A stream has no close code to say which.
+    """
+    expires_at = request.state.viewer.expires_at
+    time = asyncio.get_running_loop().time
+    asked_at = time()
     end = asyncio.create_task(stopping.wait(), name="server stops")
     async with aclosing(events):
         try:
             while True:
                 event = asyncio.create_task(_next(events), name="next event")
                 try:
-                    left = max((expires_at - now()).total_seconds(), 0)
-                    await asyncio.wait({event, end}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                    if not event.done() or now() >= expires_at or (text := event.result()) is None:
+                    while not event.done():
+                        left = max((expires_at - now()).total_seconds(), 0)
+                        await asyncio.wait(
+                            {event, end}, timeout=min(left, ASK_SECONDS), return_when=asyncio.FIRST_COMPLETED
+                        )
+                        if end.done() or now() >= expires_at:
+                            return
+                        if time() > asked_at + ASK_SECONDS:
+                            if not await _is_good(bearer(request.headers.get("authorization")), authenticate):
+                                return
+                            asked_at = time()
+                    if (text := event.result()) is None:
                         return
                 finally:
                     await _ended(event)
                 yield text
         finally:
             await _ended(end)
+
+
+async def _is_good(token: str, authenticate: Callable[[str], Awaitable[Viewer]]) -> bool:
+    with suppress(KeysUnavailable):
+        try:
+            await authenticate(token)
+        except Unauthorized:
+            return False
+    return True
 
 
 async def _next(events: Events) -> str | None:

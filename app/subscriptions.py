@@ -23,9 +23,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.utils.aio import aclosing
 
+from app.auth import Unauthorized
 from app.documents import holds_nul, no_nul
 from app.faults import present
 from app.hub import Asking, FellBehind, Hub, Member
+from app.jwks import KeysUnavailable
 from app.wire import EXTENSION, Wire, text_frame
 from domain.feed import Cursor
 from domain.viewer import Viewer
@@ -84,6 +86,7 @@ class Session:
     """What a socket knows of its caller. `connection_params` is the payload of connection_init."""
 
     open_context: Callable[[Viewer], Awaitable[object]]
+    authenticate: Callable[[str], Awaitable[Viewer]]
     now: Callable[[], datetime]
     sockets: Sockets
     hub: Hub
@@ -269,6 +272,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
 
     async def _send_ping(self) -> None:
         """Send a ping; where all subscriptions stand at one cursor, with it: a quiet one's would else grow too old."""
+        try:
+            await self.context.authenticate(self.context.token)
+        except Unauthorized:  # its key was revoked
+            self._expire()
+            return
+        except KeysUnavailable:
+            pass
         passed = self._passed()
         told = max((member.cursor for member in self._members.values()), default=None)
         with suppress(WebSocketDisconnected):

@@ -1,12 +1,17 @@
 """API keys: how machines say who they are."""
 
+import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
+from app import streaming
 from domain.vocabulary import Role
-from tests.api.house import ERROR, House
+from tests.api.house import ERROR, House, opened
 
 FIELDS = "id name role scopes secret createdBy expiresAt revokedAt lastUsedAt locations { code }"
 ISSUE = f"""mutation ($input: ApiKeyInput!) {{ issueApiKey(input: $input) {{ __typename ... on ApiKey {{ {FIELDS} }}
@@ -86,3 +91,24 @@ async def test_what_is_no_key_opens_nothing(house: House) -> None:
     secret = (await issued(house))["secret"]
     wrong = ["cdk_", "cdk__", "cdk_x_y", secret[:-1], secret + "x", secret.replace("cdk_0", "cdk_1"), "cdk_" + "0" * 32]
     assert [(await asked(house, key))[0] for key in wrong] == [401] * len(wrong)
+
+
+async def test_what_a_revoked_key_follows_ends(furnished_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "ASK_SECONDS", 0.2)
+    async with opened(furnished_dsn, ws_ping_seconds=1) as house:
+        key = await issued(house)
+        headers = {"Authorization": f"Bearer {key['secret']}", "Accept": "text/event-stream"}
+        query = {"query": "subscription { stockUpdates { sku } }"}
+        async with (
+            connect(f"ws://{house.address}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]) as socket,
+            house.http.stream("POST", "/graphql", json=query, headers=headers) as events,
+        ):
+            await socket.send(json.dumps({"type": "connection_init", "payload": {"token": key["secret"]}}))
+            assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+            await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": query}))
+            await house.ask(Role.ADMIN, REVOKE, id=key["id"])
+            house.clock[0] += timedelta(seconds=6)
+            async with asyncio.timeout(10):
+                assert await anext(events.aiter_lines(), None) is None
+                await socket.wait_closed()
+        assert socket.close_code == 4403
