@@ -1,7 +1,7 @@
 """The gateway: Postgres, the feed, the wake-ups and the API, wired into one ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from app import carriers, graphiql
+from app import carriers, duties, graphiql
 from app.background import running
-from app.carriers import Carriers
 from app.carriers.routes import Doors
 from app.faults import OUTAGES
 from app.graphql import GraphQLView, OpenContext, Schema, build_schema
@@ -28,32 +27,15 @@ from app.subscriptions import SocketLimits
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import run_about, work
-from domain import (
-    backorders,
-    closing,
-    collection,
-    deadlines,
-    decisions,
-    feed,
-    idempotency,
-    lateness,
-    migrations,
-    reservations,
-    shortage,
-    webhooks,
-)
+from domain import migrations
 from domain.api_keys import ApiKeys
-from domain.assignments import COLLECTION
 from domain.availability import Stock
-from domain.errands import Errand
 from domain.feed import Feed
-from domain.inventory import waiting
-from domain.network import CLOSING, Networks
+from domain.network import Networks
 from domain.placement import Batcher, Placement
 from domain.promises import Promises
 from domain.reservations import Terms
-from domain.shipments import Bookings
-from domain.timers import Handler, begin
+from domain.timers import begin
 from domain.transaction import Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
@@ -67,8 +49,6 @@ FEED_SECONDS = 10.0
 """A process that has not caught up with the feed for so long tells of yesterday's stock."""
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-EVER = (idempotency.TIMER, decisions.TIMER, feed.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
-"""The kinds of the timers that never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,14 +194,14 @@ async def _gateway(
             batcher = Batcher(database, timedelta(hours=settings.idempotency_hours))
             targets, seconds = Targets(private=settings.webhook_private), settings.webhook_timeout_seconds
             tellers = Tellers(database=database, feed=feed, dsn=dsn, targets=targets, seconds=seconds, now=now)
-            await begin(database, EVER, now=now())
+            await begin(database, duties.EVER, now=now())
             async with (
                 running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
                 running(_for_ever(stock.keep, "stock"), name="stock"),
                 running(_for_ever(tellers.run, "webhooks"), name="webhooks"),
-                running(work(database, _handlers(networks, settings), now), name="timers"),
+                running(work(database, duties.handlers(networks, settings), now), name="timers"),
                 carriers.opened(settings) as found,
-                running(run_about(database, _errands(networks, found), now), name="errands"),
+                running(run_about(database, duties.errands(networks, found), now), name="errands"),
             ):
                 yield Gateway(
                     database=database,
@@ -237,33 +217,6 @@ async def _gateway(
                     targets=targets,
                     tailing=tailing,
                 )
-
-
-def _handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
-    """Return who sees to the timers of each kind."""
-    return {
-        waiting.TIMER: backorders.handler(networks),
-        shortage.TIMER: shortage.handler(networks),
-        CLOSING: closing.handler(networks),
-        deadlines.LOOK: deadlines.look,
-        deadlines.EXPIRY: deadlines.handler(networks),
-        COLLECTION: collection.handler(networks),
-        idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
-        decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
-        webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),
-        feed.TIMER: feed.forgetting(
-            settings.feed_retention,
-            unread=webhooks.told_through,
-            longest=timedelta(days=settings.webhook_dead_days),
-        ),
-        lateness.TIMER: lateness.look,
-        reservations.TIMER: reservations.expire,
-    }
-
-
-def _errands(networks: Networks, found: Carriers) -> Mapping[str, Errand]:
-    """Return who sees to the timers of each kind that is about asking others."""
-    return Bookings(networks=networks, carrier=found.find).errands()
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]], name: str) -> None:
