@@ -92,6 +92,20 @@ def check() -> None:
 
 
 @cli.command()
+def simulate(
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many orders are placed.")] = 2000,
+    seed: Annotated[int, typer.Option(help="What chance begins with: the same number, the same shoppers.")] = 1,
+) -> None:
+    """Pass days of orders through a Postgres of its own, with people as people are; end with 1 unless all ends well."""
+    from app import simulate as simulation
+
+    summary = simulation.run(_settings(), orders=orders, seed=seed)
+    typer.echo(str(summary))
+    if summary.faults:
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
 def load(
     locations: Annotated[Path | None, typer.Option(help="A CSV of locations.")] = None,
     items: Annotated[Path | None, typer.Option(help="A CSV of items.")] = None,

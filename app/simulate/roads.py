@@ -1,0 +1,83 @@
+"""What happens between locations and shoppers: carriers bring parcels, vans bring stock."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from app.simulate.town import OFFICE, Town
+from domain import inventory, transfers
+from domain.carriers import TrackingReport
+from domain.shipments import Dispatch, ShipmentRow
+from domain.transfers import TransferRow
+from domain.vocabulary import MovementReason, ShipmentStatus, TransferStatus
+
+FAILED, LATE, TOLD_TWICE = 0.03, 0.02, 0.05
+"""The shares of parcels that need a second try, that come a day late, and of reports that are repeated."""
+TRANSFERRED_WITHIN = timedelta(hours=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Roads:
+    """Those who drive."""
+
+    town: Town
+
+    async def act(self) -> None:
+        """Tell of parcels what happened to them, and move what locations send each other."""
+        async with self.town.database.reading() as connection:
+            parcels = await connection.fetch(_UNDER_WAY, record_class=ShipmentRow)
+            moving = await connection.fetch(_MOVING, record_class=TransferRow)
+        await asyncio.gather(*map(self._carry, parcels), *map(self._move, moving))
+
+    async def _carry(self, parcel: ShipmentRow) -> None:
+        if parcel.status == ShipmentStatus.HANDED_OVER:
+            await self._report(parcel, ShipmentStatus.IN_TRANSIT)
+            return
+        random = self.town.chance("parcel", parcel.number)
+        arrives = parcel.expected_latest - timedelta(hours=random.uniform(0, 6))
+        second = random.random() < FAILED
+        arrives += timedelta(days=1) * (random.random() < LATE)
+        if second and parcel.status == ShipmentStatus.IN_TRANSIT and arrives <= self.town.now:
+            await self._report(parcel, ShipmentStatus.DELIVERY_FAILED)
+        elif arrives + timedelta(days=1) * second <= self.town.now:
+            await self._report(parcel, ShipmentStatus.DELIVERED)
+
+    async def _report(self, parcel: ShipmentRow, status: ShipmentStatus) -> None:
+        town = self.town
+        told = [TrackingReport(status=status, at=town.now)]
+        for _ in range(1 + (town.chance("parcel", parcel.number, status).random() < TOLD_TWICE)):
+            async with town.database.transaction() as connection:
+                dispatch = Dispatch(connection=connection, networks=town.networks, actor=parcel.carrier, now=town.now)
+                await dispatch.report(parcel.tracking_number or "", parcel.carrier, told)
+
+    async def _move(self, transfer: TransferRow) -> None:
+        async with self.town.database.transaction() as connection:
+            if transfer.status == TransferStatus.REQUESTED:
+                await transfers.dispatch_transfer(connection, transfer.id, viewer=OFFICE, now=self.town.now)
+            elif (transfer.expected_at or transfer.created_at + TRANSFERRED_WITHIN) <= self.town.now:
+                sent = await transfers.lines_of(connection, [transfer.id])
+                came = [transfers.Line(sku=line.sku, quantity=line.quantity) for line in sent]
+                await transfers.receive_transfer(connection, transfer.id, came, viewer=OFFICE, now=self.town.now)
+
+    async def deliver(self, sku: str, location_id: UUID, quantity: int) -> None:
+        """Let a supplier bring stock."""
+        async with self.town.database.transaction() as connection:
+            await inventory.adjust_stock(
+                connection,
+                sku=sku,
+                location_id=location_id,
+                delta=quantity,
+                reason=MovementReason.RECEIVED,
+                note=None,
+                idempotency_key=f"{sku} {location_id} {self.town.now}",
+                now=self.town.now,
+            )
+
+
+_UNDER_WAY = """
+SELECT * FROM shipment
+ WHERE status IN ('HANDED_OVER', 'IN_TRANSIT', 'OUT_FOR_DELIVERY', 'DELIVERY_FAILED') AND tracking_number IS NOT NULL
+ ORDER BY number
+"""
+_MOVING = "SELECT * FROM transfer WHERE status IN ('REQUESTED', 'IN_TRANSIT') ORDER BY created_at, id"
