@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test audit lint format bench image lock clean
+.PHONY: help setup demo simulate test audit lint format bench image lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile
@@ -24,6 +24,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup ## Run a network of real cities with shoppers who order (ARGS="--country FR")
 	@$(BIN)/crossdock demo $(ARGS)
+
+simulate: setup ## Pass 2,000 orders through their whole life and prove that all end well (ARGS="--orders 500")
+	@$(BIN)/crossdock simulate $(ARGS)
 
 test: setup ## Run the tests (ARGS="-k transaction")
 	@$(BIN)/python -m pytest $(ARGS)
