@@ -32,5 +32,6 @@ async def simulate_routing(
     given = policy.value(snapshot) if policy else None
     async with context.database.reading() as connection:
         found = await simulation.simulate(connection, snapshot, request, given, stock=stock, now=now)
+    found = await simulation.proven(found)
     active = None if given else await context.loaders.policy.load((found.basis.policy_name, found.basis.policy_version))
     return RoutingSimulation.of(found, snapshot, request.currency, RoutingPolicy.of(active) if active else None)

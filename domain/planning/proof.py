@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.planning.rates import Cover, Rates, Take, Tariff
+from domain.planning.search import bound, only
 
 if TYPE_CHECKING:
     from highspy import Highs
@@ -32,20 +33,25 @@ def prove(
 ) -> Cover:
     """Return the cover with the bound that HiGHS proves, or the better one that it found.
 
-    Its model has one parcel a leg. Where two from one place may be cheaper than one, or too heavy for one, that would
-    prove nothing, and the cover is returned as it is. `seconds` ends it as well, and then it may end otherwise the next
-    time.
+    Its model has one parcel a leg, and only legs that the cover's cost does not rule out. Where two parcels from one
+    place may be cheaper than one, or too heavy for one, it would prove nothing, and the cover is returned as it is.
+    `seconds` ends it as well, and then it may end otherwise the next time.
     """
     grams = int(rates.grams.sum())
     if not all(_merges(tariff, grams, int(rates.fixed.min(initial=0))) for tariff in rates.tariffs):
         return cover
+    kept = np.arange(rates.fixed.size)
+    if cover.takes:
+        least, slack = bound(rates)
+        kept = np.flatnonzero(least + slack <= cover.cost)
+        rates = only(rates, kept)
     found = _solve(rates, most_parcels, {"mip_max_nodes": most_nodes, "time_limit": seconds})
     if found is None:
         return cover
     takes = []
     for leg in np.unique(found.legs).tolist():
         lines = found.lines[found.legs == leg].tolist()
-        takes.append(Take(leg=leg, lines=tuple(lines), cost=rates.cost(leg, lines)))
+        takes.append(Take(leg=int(kept[leg]), lines=tuple(lines), cost=rates.cost(leg, lines)))
     cost = sum(take.cost for take in takes)
     better = cover.takes if cover.takes and cover.cost <= cost else tuple(takes)
     return Cover(takes=better, bound=max(cover.bound, min(found.bound, cover.cost or cost, cost)))

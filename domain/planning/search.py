@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from domain.planning.groups import group
 from domain.planning.rates import IMPOSSIBLE, Cover, Rates, Take, Tariff
-from domain.planning.solve import MOST_EXACT, cheapest, tabulate
+from domain.planning.solve import cheapest, tabulate
 
 SEED = 20_26
 BEGINNINGS = 24
@@ -21,12 +21,14 @@ MOST_SWAPS = 12
 STARTS = 3
 MOST_ROUNDS = 200
 PATIENCE = 6
+MOST_BUNDLES = 10
 MOST_REOPENED = 4
 """So many parcels are taken apart at once, at most."""
 PASSES = 40
 SHARES = (0.0, 0.5, 1.0)
 """How steep the straight lines are that stand for a tariff: from flat to through nothing."""
 MOST_LEGS = 100
+FULLEST_LEGS = 50
 EACH_LEGS = 3
 DEARER = IMPOSSIBLE >> 8
 """What each parcel costs more while the fewest parcels are looked for."""
@@ -39,7 +41,7 @@ def search(rates: Rates, *, most_parcels: int | None = None) -> Cover:
         return nothing
     least, slack = bound(rates)
     legs = _promising(rates, slack)
-    few = _only(rates, legs)
+    few = only(rates, legs)
     random = np.random.default_rng(SEED)
     found = [_from(few, takes, random, most_parcels) for takes in _beginnings(few)]
     takes = min((takes for takes in found if takes), key=_order, default=[])
@@ -92,13 +94,20 @@ def _ascent(rates: Rates, fixed: NDArray[np.int64], per_line: NDArray[np.int64])
 
 
 def _promising(rates: Rates, slack: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the legs, ascending, that a cheap cover is likely to use, and for each line some that can take it."""
+    """Return the legs, ascending, that a cheap cover is likely to use, and for each line some that can take it.
+
+    They are those that the bound says the least against, that take the most lines, or that are cheapest a line.
+    """
     best = np.argsort(slack, kind="stable")
-    chosen = [best[:MOST_LEGS], *(best[rates.able[best, line]][:EACH_LEGS] for line in range(rates.able.shape[1]))]
-    return np.unique(np.concatenate(chosen))
+    able, costs = rates.fullest(np.arange(rates.able.shape[1]))
+    count = able.sum(axis=1)
+    fullest = np.lexsort((costs, -count))[:FULLEST_LEGS]
+    least = np.argsort(np.where(count > 0, costs / np.maximum(count, 1), np.inf), kind="stable")[:FULLEST_LEGS]
+    of_lines = (best[rates.able[best, line]][:EACH_LEGS] for line in range(rates.able.shape[1]))
+    return np.unique(np.concatenate([best[:MOST_LEGS], fullest, least, *of_lines]))
 
 
-def _only(rates: Rates, legs: NDArray[np.int64]) -> Rates:
+def only(rates: Rates, legs: NDArray[np.int64]) -> Rates:
     """Return what these legs alone charge."""
     first, number = group(rates.group[legs], len(rates.per_line))
     groups = rates.group[legs][first]
@@ -219,11 +228,11 @@ def _improved(rates: Rates, takes: list[Take], random: np.random.Generator, most
 
 
 def _bundles(takes: list[Take], random: np.random.Generator) -> list[list[int]]:
-    """Return the lines of parcels in up to ten bundles: as many alone as there may be, the rest as they are."""
+    """Return the lines of parcels in so many bundles at most: as many lines alone as may be, the rest as they are."""
     lines = [line for take in takes for line in take.lines]
-    if len(lines) <= MOST_EXACT:
+    if len(lines) <= MOST_BUNDLES:
         return [[line] for line in lines]
-    alone = set(random.permutation(lines)[: MOST_EXACT - len(takes)].tolist())
+    alone = set(random.permutation(lines)[: MOST_BUNDLES - len(takes)].tolist())
     rest = [[line for line in take.lines if line not in alone] for take in takes]
     return [[line] for line in sorted(alone)] + [bundle for bundle in rest if bundle]
 

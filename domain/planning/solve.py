@@ -1,4 +1,4 @@
-"""The cheapest cover of lines by parcels, exact for up to ten lines.
+"""The cheapest cover of lines by parcels, exact for up to MOST_EXACT lines.
 
 A set of lines is an integer whose bit `l` stands for line `l`.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from domain.planning.rates import IMPOSSIBLE, Cover, Rates, Take
 
-MOST_EXACT = 10
+MOST_EXACT = 12
 # Costs are multiplied by this, and each parcel adds 1: of covers that cost the same, the one with fewer parcels wins.
 SCALE = 16
 NONE = IMPOSSIBLE * SCALE
@@ -35,7 +35,7 @@ class Table:
 
 
 def tabulate(rates: Rates, *, dense_below: int = DENSE_BELOW, prune_above: int = PRUNE_ABOVE) -> Table:
-    """Return the cheapest leg of each set of one to ten lines.
+    """Return the cheapest leg of each set of 1 to MOST_EXACT lines.
 
     `dense_below` and `prune_above` are sizes of the problem at which another way is taken; they change the time it
     takes and nothing else.

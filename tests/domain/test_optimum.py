@@ -131,6 +131,23 @@ def test_a_search_over_few_lines_finds_what_is_exact_and_its_bound_stays_below()
         assert found.cost == exact.cost
 
 
+def test_a_search_among_many_locations_that_differ_in_each_line_is_as_good_as_exact() -> None:
+    found = least = 0
+    for seed in range(4):
+        random, legs = np.random.default_rng(seed), 600
+        rates = replace(
+            random_cart(seed, 12, legs),
+            fixed=random.integers(500, 1500, legs),
+            able=random.random((legs, 12)) < 0.3,
+            group=np.arange(legs),
+            per_line=random.integers(1, 200, (legs, 12)),
+            tariff=np.arange(legs) % 3,
+        )
+        found += search(rates).cost
+        least += cheapest(tabulate(rates)).cost
+    assert least <= found <= least * 1.001
+
+
 def test_lines_that_nobody_has_are_not_searched_for() -> None:
     assert search(rates_of([1], [[1] * 11 + [None]])).takes == ()
     assert search(rates_of([1, 1], [[1] * 6 + [None] * 6, [None] * 6 + [1] * 6]), most_parcels=1).takes == ()
