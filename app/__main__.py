@@ -132,7 +132,7 @@ def schema(
     federation: Annotated[bool, typer.Option("--federation", help="As a composer of subgraphs reads it.")] = False,
 ) -> None:
     """Print the contract in GraphQL's schema language."""
-    from app.graphql import build_schema
+    from app.execution import build_schema
     from schema.federation import subgraph
 
     sdl = build_schema().as_str()

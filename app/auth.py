@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import jwt
@@ -17,6 +18,8 @@ AUDIENCE = "crossdock-api"
 """Option tokens carry neither, so that none of them opens a door."""
 
 LONGEST_TTL = timedelta(days=3653)
+
+KEPT_TOKENS = 4096
 
 Claims: TypeAlias = dict[str, Any]
 Key: TypeAlias = str | jwt.PyJWK
@@ -83,6 +86,20 @@ def issue(
 
 def verify(key: Key, token: str, *, now: datetime, by: Issuer = OURS) -> Viewer:
     """Return the bearer of the token, whose location ids are not looked up yet; or raise Unauthorized."""
+    viewer, not_before = _believed(key, token, by)
+    if viewer.expires_at <= now:
+        raise Unauthorized("The token has expired.")
+    if not_before > now + by.leeway:
+        raise Unauthorized("The token is not valid yet.")
+    return viewer
+
+
+@lru_cache(maxsize=KEPT_TOKENS)
+def _believed(key: Key, token: str, by: Issuer) -> tuple[Viewer, datetime]:
+    """Return the bearer of a token that is signed by its issuer, and from when on it is valid.
+
+    A signature takes longer to check than most operations to run, and stays right: it is checked once.
+    """
     try:
         claims = jwt.decode(
             token,
@@ -100,12 +117,7 @@ def verify(key: Key, token: str, *, now: datetime, by: Issuer = OURS) -> Viewer:
         )
     except jwt.InvalidTokenError:
         raise Unauthorized("The token is not valid.") from None
-    viewer = _viewer(claims, by)
-    if viewer.expires_at <= now:
-        raise Unauthorized("The token has expired.")
-    if _moment(claims.get("nbf", 0)) > now + by.leeway:
-        raise Unauthorized("The token is not valid yet.")
-    return viewer
+    return _viewer(claims, by), _moment(claims.get("nbf", 0))
 
 
 def header_of(token: str) -> Claims:

@@ -1,66 +1,117 @@
-"""Documents: parsed, checked and measured once, then kept. A document that is at fault is kept with its faults."""
+"""Documents: parsed, checked and priced once, then kept. A document that is at fault is kept with its faults."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from hashlib import sha256
 
 from graphql import (
     ASTValidationRule,
     DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
-    InlineFragmentNode,
     OperationDefinitionNode,
-    SelectionSetNode,
-    StringValueNode,
     parse,
     specified_rules,
 )
 from strawberry.schema.schema import validate_document
 
-MAX_TOKENS = 10_000
-MAX_DEPTH = 15
-MAX_FIELDS = 500
-MAX_ALIASES = 100
+from app.costs import Price, price
+from app.limits import Limits, NoNul
 
 KEPT_DOCUMENTS = 1_000
 KEPT_BYTES = 32 * 2**20
 BYTES_A_CHARACTER = 150
 """What a parsed document takes in memory for each character of its text, measured."""
 
-NUL = "\0"
-
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document (none where the syntax is wrong), the number of its operations, and what is wrong with it."""
+    """A parsed document (none where the syntax is wrong), its operations by name, and what is wrong with it.
 
+    Each operation is priced when it is first run: a document may hold many, and most hold one.
+    """
+
+    text: str
     node: DocumentNode | None
-    operations: int
+    operations: Mapping[str | None, OperationDefinitionNode]
     errors: tuple[GraphQLError, ...]
+    prices: dict[str | None, Price] = field(default_factory=dict)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """Return the operation of that name; without one, the first."""
+        return self.operations.get(name) if name else next(iter(self.operations.values()), None)
 
 
 @dataclass(slots=True)
 class Documents:
-    """The documents last used, bounded in number and in bytes."""
+    """The documents last used, bounded in number and in bytes, and found again by the hash of their text.
+
+    `trusted` are known by their ids from the start; with `only_trusted` no other is read.
+    """
 
     schema: GraphQLSchema
+    limits: Limits = field(default_factory=Limits)
+    trusted: Mapping[str, str] = field(default_factory=dict)
+    only_trusted: bool = False
     _kept: OrderedDict[str, Document] = field(default_factory=OrderedDict)
+    _hashes: dict[str, str] = field(default_factory=dict)
     _size: int = 0
+    _trusted_texts: frozenset[str] = frozenset()
+    _rule: type[ASTValidationRule] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rule = self.limits.rule()
+        self._trusted_texts = frozenset(self.trusted.values())
+
+    def text(self, query: str | None, extensions: Mapping[str, object], document_id: str | None = None) -> str:
+        """Return the text asked for: the one sent, or the one known by `documentId` or `extensions.persistedQuery`.
+
+        Raises GraphQLError with the codes that Apollo's clients act on.
+        """
+        known_as = _hash(extensions)
+        if query:
+            if self.only_trusted and query not in self._trusted_texts:
+                raise _error("Only documents that were registered before are served.", "QUERY_NOT_IN_SAFELIST")
+            if known_as is not None and sha256(query.encode()).hexdigest() != known_as and known_as not in self.trusted:
+                raise _error("provided sha does not match query", "INVALID_INPUT")
+            return query
+        if known_as is None and document_id is None:
+            raise _error("The request holds no query.", "INVALID_INPUT")
+        text = self.trusted.get(known_as or document_id or "") or self._hashes.get(known_as or "")
+        if text is None:
+            raise _error("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND")
+        return text
 
     def read(self, text: str) -> Document:
         """Return the document of this text."""
         document = self._kept.get(text)
         if document is None:
-            document = _read(self.schema, text)
+            document = self._read(text)
             self._keep(text, document)
         else:
             self._kept.move_to_end(text)
         return document
+
+    def price(self, document: Document, operation: OperationDefinitionNode) -> Price:
+        """Return the price of an operation of a valid document."""
+        name = operation.name.value if operation.name else None
+        found = document.prices.get(name)
+        if found is None and document.node is not None:
+            found = document.prices[name] = price(self.schema, document.node, operation)
+        assert found is not None  # noqa: S101 - a document with operations was parsed
+        return found
+
+    def holds(self, text: str) -> bool:
+        """Say whether the document is read already."""
+        return text in self._kept
+
+    def know(self, document: Document, extensions: Mapping[str, object]) -> None:
+        """Remember a sound document by the hash it came with, for as long as it is kept."""
+        known_as = _hash(extensions)
+        if known_as is not None and known_as not in self.trusted and not document.errors:
+            self._hashes[known_as] = document.text
 
     def _keep(self, text: str, document: Document) -> None:
         self._kept[text] = document
@@ -68,102 +119,44 @@ class Documents:
         while len(self._kept) > KEPT_DOCUMENTS or self._size > KEPT_BYTES:
             oldest, _ = self._kept.popitem(last=False)
             self._size -= len(oldest) * BYTES_A_CHARACTER
+            if self._hashes:
+                self._hashes.pop(sha256(oldest.encode()).hexdigest(), None)
+
+    def _read(self, text: str) -> Document:
+        try:
+            node = parse(text, max_tokens=self.limits.tokens)
+            # The limits come first: the other rules are not cheap on a document that is built to hurt.
+            errors = validate_document(self.schema, node, (self._rule,)) or validate_document(
+                self.schema, node, (*specified_rules, NoNul)
+            )
+            operations = {
+                part.name.value if part.name else None: part
+                for part in node.definitions
+                if isinstance(part, OperationDefinitionNode)
+            }
+        except GraphQLSyntaxError as error:
+            return Document(text, None, {}, (_coded(error, "GRAPHQL_PARSE_FAILED"),))
+        except RecursionError:
+            return Document(text, None, {}, (_error("The document is nested too deeply.", "GRAPHQL_PARSE_FAILED"),))
+        return Document(text, node, operations, tuple(_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
 
 
-def _read(schema: GraphQLSchema, text: str) -> Document:
-    try:
-        node = parse(text, max_tokens=MAX_TOKENS)
-        operations = sum(isinstance(part, OperationDefinitionNode) for part in node.definitions)
-        # The limits come first: the other rules are not cheap on a document that is built to hurt.
-        errors = validate_document(schema, node, (_Limits,)) or validate_document(
-            schema, node, (*specified_rules, _NoNul)
-        )
-    except GraphQLSyntaxError as error:
-        return Document(None, 0, (_coded(error, "GRAPHQL_PARSE_FAILED"),))
-    except RecursionError:
-        too_deep = GraphQLError("The document is nested too deeply.")
-        return Document(None, 0, (_coded(too_deep, "GRAPHQL_PARSE_FAILED"),))
-    return Document(node, operations, tuple(_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
+def _hash(extensions: Mapping[str, object]) -> str | None:
+    """Return the hash of `extensions.persistedQuery`."""
+    asked = extensions.get("persistedQuery")
+    if asked is None:
+        return None
+    found = asked.get("sha256Hash") if isinstance(asked, dict) and asked.get("version") == 1 else None
+    if not isinstance(found, str):
+        raise _error("`persistedQuery` has the version 1 and a `sha256Hash`.", "INVALID_INPUT")
+    return found
+
+
+def _error(message: str, code: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": code})
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:
     error.extensions = {"code": code, **(error.extensions or {})}
     error.__traceback__ = None  # it would keep the frames it passed through
     return error
-
-
-class _Size(NamedTuple):
-    depth: int = 0
-    fields: int = 0
-    aliases: int = 0
-
-
-class _Limits(ASTValidationRule):
-    """Refuse operations that are too deep, too long or too repetitive, with every fragment counted where it is used.
-
-    Introspection is measured by graphql-core's own rule.
-    """
-
-    def enter_document(self, node: DocumentNode, *_: object) -> None:
-        """Measure each operation."""
-        self._fragments = {
-            part.name.value: part for part in node.definitions if isinstance(part, FragmentDefinitionNode)
-        }
-        self._measured: dict[str, _Size] = {}
-        for part in node.definitions:
-            if isinstance(part, OperationDefinitionNode):
-                size = self._measure(part.selection_set)
-                for what, found, most in zip(_Size._fields, size, (MAX_DEPTH, MAX_FIELDS, MAX_ALIASES), strict=True):
-                    if found > most:
-                        message = f"The operation has {what} {found}; the most is {most}."
-                        self.report_error(GraphQLError(message, part))
-
-    def _measure(self, selections: SelectionSetNode) -> _Size:
-        size = _Size()
-        for selection in selections.selections:
-            if isinstance(selection, FragmentSpreadNode):
-                inner = self._measure_fragment(selection.name.value)
-            elif isinstance(selection, FieldNode):
-                inner = self._measure_field(selection)
-            else:
-                inner = self._measure(cast("InlineFragmentNode", selection).selection_set)
-            size = _Size(max(size.depth, inner.depth), size.fields + inner.fields, size.aliases + inner.aliases)
-        return size
-
-    def _measure_field(self, node: FieldNode) -> _Size:
-        alias = int(node.alias is not None)
-        if node.selection_set is None or node.name.value in {"__schema", "__type"}:
-            return _Size(1, 1, alias)
-        inner = self._measure(node.selection_set)
-        return _Size(inner.depth + 1, inner.fields + 1, inner.aliases + alias)
-
-    def _measure_fragment(self, name: str) -> _Size:
-        if name not in self._measured:
-            self._measured[name] = _Size()  # a fragment within itself is refused by a rule of its own
-            fragment = self._fragments.get(name)
-            if fragment is not None:
-                self._measured[name] = self._measure(fragment.selection_set)
-        return self._measured[name]
-
-
-class _NoNul(ASTValidationRule):
-    """Refuse a NUL in a text: Postgres cannot keep one."""
-
-    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
-        """Look into a literal."""
-        if NUL in node.value:
-            self.report_error(no_nul(node))
-
-
-def no_nul(node: StringValueNode | None = None) -> GraphQLError:
-    """Return the error for a text that holds a NUL."""
-    return GraphQLError("A text may not hold the character NUL.", node, extensions={"code": "INVALID_INPUT"})
-
-
-def holds_nul(value: object) -> bool:
-    """Say whether a text somewhere in this JSON value, keys included, holds a NUL."""
-    if isinstance(value, str):
-        return NUL in value
-    if isinstance(value, dict):
-        return any(holds_nul(key) or holds_nul(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(map(holds_nul, value))

@@ -9,15 +9,20 @@ from datetime import UTC, datetime, timedelta
 import asyncpg.exceptions
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app import carriers, duties, graphiql
+from app.admission import opened_gate
 from app.background import running
 from app.carriers.routes import Doors
+from app.execution import Schema, build_schema
 from app.faults import OUTAGES
-from app.graphql import GraphQLView, OpenContext, Schema, build_schema
+from app.graphql import GraphQLView, OpenContext
 from app.hub import Window
 from app.identity import Identity
 from app.metrics import Metrics
@@ -49,6 +54,9 @@ FEED_SECONDS = 10.0
 """A process that has not caught up with the feed for so long tells of yesterday's stock."""
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+ZIPPED_BYTES = 4096
+ZIPPED_LEVEL = 4
+PREFLIGHT_SECONDS = 7200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +124,11 @@ def create_app(
             app.state.gateway = gateway
             metrics.follow(gateway.feed, gateway.stock, gateway.database.pool, gateway.placement.batcher)
             yield
+        await view.gate.close()
         observing.close()
 
     routes = [*_routes(view, metrics), *Doors(settings, now).routes()]
-    app = Starlette(routes=routes, middleware=observing.middleware(), lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=[*observing.middleware(), *_middleware(settings)], lifespan=lifespan)
     app.state.stopping = view.stopping
     return app
 
@@ -129,11 +138,12 @@ def _view(
 ) -> GraphQLView:
     return GraphQLView(
         schema,
+        gate=opened_gate(settings, schema),
         authenticate=identity.viewer,
         open_context=open_context,
-        max_body_bytes=settings.max_body_bytes,
         limits=_limits(settings),
         window=_window(settings),
+        origins=settings.cors_origins or (),
         now=now,
     )
 
@@ -164,6 +174,22 @@ def _routes(view: GraphQLView, metrics: Metrics) -> list[BaseRoute]:
         Route("/favicon.ico", _no_icon),
         graphiql.assets(),
     ]
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Return what answers pass through: gzip, which leaves streams of events alone, and what other origins may do."""
+    zipped = Middleware(GZipMiddleware, minimum_size=ZIPPED_BYTES, compresslevel=ZIPPED_LEVEL)
+    if not settings.cors_origins:
+        return [zipped]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+        max_age=PREFLIGHT_SECONDS,
+    )
+    return [cors, zipped]
 
 
 @asynccontextmanager

@@ -18,10 +18,11 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.signatures import signing_key
 from domain.duration import format_duration, parse_duration
+from domain.vocabulary import Role
 
 PREFIX = "CROSSDOCK_"
 SHORTEST_RETENTION = timedelta(minutes=1)
@@ -80,6 +81,34 @@ def _http_url(url: str) -> str:
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise ValueError("it has to begin with https:// or http://")
     return url
+
+
+def _by_role(text: object) -> object:
+    """Read STOREFRONT=1000,STORE=2000."""
+    if not isinstance(text, str):
+        return text
+    return {role.strip(): points for role, _, points in (part.partition("=") for part in text.split(","))}
+
+
+def _origins(text: object) -> object:
+    return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or text != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("each origin is of the form https://shop.example")
+    return text
+
+
+def _redis_url(url: str) -> str:
+    if urlsplit(url).scheme not in {"redis", "rediss"}:
+        raise ValueError("it has to begin with redis:// or rediss://")
+    return url
+
+
+ByRole = Annotated[dict[Role, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_by_role)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_origins)]
 
 
 def _webhook_secret(secret: SecretStr) -> SecretStr:
@@ -177,6 +206,39 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
     )
+    body_seconds: int = Field(default=10, ge=1, le=600, description="Seconds within which a body has to come.")
+    operation_seconds: int = Field(
+        default=20, ge=1, le=600, description="Seconds after which a query or a mutation is stopped, with its SQL."
+    )
+    max_tokens: int = Field(default=10_000, ge=100, description="The most tokens of a document.")
+    max_depth: int = Field(default=15, ge=5, description="The deepest nesting of an operation.")
+    max_fields: int = Field(default=500, ge=10, description="The most fields of an operation.")
+    max_aliases: int = Field(default=100, ge=0, description="The most aliases of an operation.")
+    max_directives: int = Field(default=100, ge=0, description="The most directives of an operation.")
+    max_cost: ByRole | None = Field(
+        default=None,
+        description="The most points that one operation may cost, by role, as STOREFRONT=10000,STORE=20000 "
+        "(docs/limits.md). A role left out has 20000 as STOREFRONT, 50000 as STORE, else 200000.",
+    )
+    rate: ByRole | None = Field(
+        default=None,
+        description="The points a minute of each token at each address, by role, as STOREFRONT=100000. "
+        "A role left out has any number.",
+    )
+    rate_redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
+        default=None,
+        description="Where all processes count these points together, redis://host:6379. "
+        "Unset: each process counts its own.",
+    )
+    cors_origins: Origins | None = Field(
+        default=None,
+        description="The origins whose pages may call from a browser, https://shop.example,https://m.example. "
+        "Unset: none but this one.",
+    )
+    trusted_documents: Path | None = Field(
+        default=None, description="The manifest, Apollo's or Relay's, of the documents that clients name by their ids."
+    )
+    only_trusted_documents: bool = Field(default=False, description="Whether no other documents are served.")
     ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
     ws_init_seconds: int = Field(
         default=10, ge=1, le=300, description="Seconds in which a new WebSocket has to show its token; else 4408."
@@ -246,6 +308,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}RESERVATION_MINUTES is more than {PREFIX}RESERVATION_MAX_MINUTES")
         return self
 
+    @model_validator(mode="after")
+    def _trust_some(self) -> Self:
+        if self.only_trusted_documents and self.trusted_documents is None:
+            raise ValueError(f"{PREFIX}ONLY_TRUSTED_DOCUMENTS needs {PREFIX}TRUSTED_DOCUMENTS")
+        return self
+
     def signing_secret(self) -> str:
         """Return what signs tokens: the setting, or the one kept 0600 in the data directory, made when missing.
 
@@ -264,6 +332,10 @@ class Settings(BaseSettings):
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}={each}" for key, each in value.items())
+    if isinstance(value, tuple):
+        return ",".join(value)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 

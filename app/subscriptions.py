@@ -20,11 +20,14 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
     PongMessage,
     SubscribeMessage,
+    SubscribeMessagePayload,
 )
 from strawberry.utils.aio import aclosing
 
+from app import asked
+from app.admission import Gate, NotRun
+from app.asked import Refused
 from app.auth import Unauthorized
-from app.documents import holds_nul, no_nul
 from app.faults import present
 from app.hub import Asking, FellBehind, Hub, Member
 from app.jwks import KeysUnavailable
@@ -91,6 +94,7 @@ class Session:
     sockets: Sockets
     hub: Hub
     asking: Asking
+    gate: Gate
     connection_params: dict[str, Any] = field(default_factory=dict)
     viewer: Viewer | None = None
     token: str = ""
@@ -187,10 +191,27 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         if self._stopping:
             fault = GraphQLError("The server stops. Connect anew.", extensions={"code": "UNAVAILABLE"})
             await self.send_message({"id": message["id"], "type": "error", "payload": [fault.formatted]})
-        elif self.connection_acknowledged and holds_nul(message["payload"].get("variables")):
-            await self.send_message({"id": message["id"], "type": "error", "payload": [no_nul().formatted]})
-        else:
+        elif (viewer := self.context.viewer) is None or not self.connection_acknowledged:
             await super().handle_subscribe(message)
+        else:
+            await self._admit(message, viewer)
+
+    async def _admit(self, message: SubscribeMessage, viewer: Viewer) -> None:
+        """Start an operation that may run and is paid for; its document by then is that of its hash."""
+        client = self.websocket.ws.client
+        try:
+            wanted = asked.read(message["payload"])
+            admitted = await self.context.gate.admit(wanted, viewer, client.host if client else "")
+        except NotRun as error:
+            errors = error.errors
+        except Refused as error:
+            errors = (error.error,)
+        else:
+            payload: SubscribeMessagePayload = {**message["payload"], "query": admitted.document.text}
+            await super().handle_subscribe({**message, "payload": payload})
+            return
+        payloads = [error.formatted for error in errors]
+        await self.send_message({"id": message["id"], "type": "error", "payload": payloads})
 
     async def run_operation(self, operation: Operation[Session, None]) -> None:
         """Run one operation to its end in a context of its own, or share one that runs."""
@@ -332,10 +353,9 @@ def _fault(message: object) -> str | None:
 
 
 def _fault_of_request(payload: dict[str, object]) -> str | None:
-    if not isinstance(payload.get("query"), str):
-        return "payload.query is a text"
-    if not isinstance(payload.get("operationName"), str | None):
-        return "payload.operationName is a text"
-    if not isinstance(payload.get("variables"), dict | None):
-        return "payload.variables is an object"
-    return None
+    try:
+        wanted = asked.read(payload, may_hold_nul=False)
+    except Refused as error:
+        return str(error)
+    named = isinstance(payload.get("query"), str) or wanted.document_id or "persistedQuery" in wanted.extensions
+    return None if named else "A payload names its query"

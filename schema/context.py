@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Self, TypeAlias, TypeVar
+from typing import Generic, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -36,64 +36,91 @@ from domain.webhooks import Targets
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
+A = TypeVar("A")
 
 Read: TypeAlias = Callable[[Connection, Sequence[K]], Awaitable[list[R]]]
+
+
+class _Batch(Generic[K, A]):
+    """A loader of `Loaders`, made when it is first used: an answer needs few of them."""
+
+    def __init__(self, load: Callable[[Connection, Sequence[K]], Awaitable[list[A]]]) -> None:
+        self._load = load
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, loaders: "Loaders", owner: type) -> DataLoader[K, A]:
+        async def load(keys: list[K]) -> list[A]:
+            async with loaders.database.reading() as connection:
+                return await self._load(connection, keys)
+
+        loader = DataLoader(load)
+        loaders.__dict__[self._name] = loader  # which is found before this is asked again
+        return loader
+
+
+def _one(read: Read[K, R], key: Callable[[R], K]) -> _Batch[K, R | None]:
+    """Return a loader of the row of each key."""
+
+    async def load(connection: Connection, keys: Sequence[K]) -> list[R | None]:
+        found = {key(row): row for row in await read(connection, keys)}
+        return [found.get(each) for each in keys]
+
+    return _Batch(load)
+
+
+def _many(read: Read[K, R], key: Callable[[R], K]) -> _Batch[K, list[R]]:
+    """Return a loader of the rows of each key."""
+
+    async def load(connection: Connection, keys: Sequence[K]) -> list[list[R]]:
+        found: dict[K, list[R]] = {each: [] for each in keys}
+        for row in await read(connection, keys):
+            found[key(row)].append(row)
+        return [found[each] for each in keys]
+
+    return _Batch(load)
 
 
 class Loaders:
     """Batches of reads, each with a short read of its own; they remember, so they live no longer than one answer."""
 
+    item = _one(inventory.items, lambda row: row.sku)
+    arrival = _one(inventory.arrivals, lambda row: row.sku)
+    level = _one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
+    incoming = _many(inventory.incoming, lambda row: row.sku)
+    movement = _one(inventory.movements, lambda row: row.id)
+    transfer = _one(transfers.transfers, lambda row: row.id)
+    transfer_lines = _many(transfers.lines_of, lambda row: row.transfer_id)
+    receipt = _one(receipts.receipts, lambda row: row.id)
+    order = _one(orders.orders, lambda row: row.id)
+    order_by_number = _one(orders.orders_by_number, lambda row: row.number)
+    order_line = _one(orders.lines, lambda row: row.id)
+    order_lines = _many(orders.lines_of, lambda row: row.order_id)
+    timeline = _many(orders.timeline_of, lambda row: row.order_id)
+    assignment = _one(assignments.assignments, lambda row: row.id)
+    assignment_line = _one(assignments.lines, lambda row: row.id)
+    shipment = _one(shipments.shipments, lambda row: row.id)
+    assignment_shipments = _many(shipments.shipments_of_assignments, lambda row: row.assignment_id)
+    shipment_lines = _many(shipments.lines_of, lambda row: row.shipment_id)
+    tracking_events = _many(shipments.events_of, lambda row: row.shipment_id)
+    reservation = _one(reservations.reservations, lambda row: row.id)
+    reservation_lines = _many(reservations.lines_of, lambda row: row.reservation_id)
+    decision = _one(decisions.decisions, lambda row: (row.order_id, row.id))
+    policy = _one(policies.versions, lambda each: (each.policy.name, each.policy.version))
+    committed = _one(capacity.committed_on, lambda row: (row.location_id, row.day))
+    assignment_lines = _many(assignments.lines_of, lambda row: row.assignment_id)
+    api_key = _one(api_keys.api_keys, lambda row: row.id)
+    webhook = _one(webhooks.webhooks, lambda row: row.id)
+    dead_letters = _many(webhooks.dead_letters, lambda row: row.webhook_id)
+
+    # Last, as each hides the module of its name.
+    assignments = _many(assignments.assignments_of, lambda row: row.order_id)
+    shipments = _many(shipments.shipments_of_orders, lambda row: row.order_id)
+    decisions = _many(decisions.decisions_of, lambda row: row.order_id)
+
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self.item = self._one(inventory.items, lambda row: row.sku)
-        self.arrival = self._one(inventory.arrivals, lambda row: row.sku)
-        self.level = self._one(inventory.stock_levels, lambda row: (row.sku, row.location_id))
-        self.incoming = self._many(inventory.incoming, lambda row: row.sku)
-        self.movement = self._one(inventory.movements, lambda row: row.id)
-        self.transfer = self._one(transfers.transfers, lambda row: row.id)
-        self.transfer_lines = self._many(transfers.lines_of, lambda row: row.transfer_id)
-        self.receipt = self._one(receipts.receipts, lambda row: row.id)
-        self.order = self._one(orders.orders, lambda row: row.id)
-        self.order_by_number = self._one(orders.orders_by_number, lambda row: row.number)
-        self.order_line = self._one(orders.lines, lambda row: row.id)
-        self.order_lines = self._many(orders.lines_of, lambda row: row.order_id)
-        self.timeline = self._many(orders.timeline_of, lambda row: row.order_id)
-        self.assignment = self._one(assignments.assignments, lambda row: row.id)
-        self.assignments = self._many(assignments.assignments_of, lambda row: row.order_id)
-        self.assignment_line = self._one(assignments.lines, lambda row: row.id)
-        self.shipment = self._one(shipments.shipments, lambda row: row.id)
-        self.shipments = self._many(shipments.shipments_of_orders, lambda row: row.order_id)
-        self.assignment_shipments = self._many(shipments.shipments_of_assignments, lambda row: row.assignment_id)
-        self.shipment_lines = self._many(shipments.lines_of, lambda row: row.shipment_id)
-        self.tracking_events = self._many(shipments.events_of, lambda row: row.shipment_id)
-        self.reservation = self._one(reservations.reservations, lambda row: row.id)
-        self.reservation_lines = self._many(reservations.lines_of, lambda row: row.reservation_id)
-        self.decision = self._one(decisions.decisions, lambda row: (row.order_id, row.id))
-        self.decisions = self._many(decisions.decisions_of, lambda row: row.order_id)
-        self.policy = self._one(policies.versions, lambda each: (each.policy.name, each.policy.version))
-        self.committed = self._one(capacity.committed_on, lambda row: (row.location_id, row.day))
-        self.assignment_lines = self._many(assignments.lines_of, lambda row: row.assignment_id)
-        self.api_key = self._one(api_keys.api_keys, lambda row: row.id)
-        self.webhook = self._one(webhooks.webhooks, lambda row: row.id)
-        self.dead_letters = self._many(webhooks.dead_letters, lambda row: row.webhook_id)
-
-    def _one(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, R | None]:
-        async def load(keys: list[K]) -> list[R | None]:
-            async with self._database.reading() as connection:
-                found = {key(row): row for row in await read(connection, keys)}
-            return [found.get(each) for each in keys]
-
-        return DataLoader(load)
-
-    def _many(self, read: Read[K, R], key: Callable[[R], K]) -> DataLoader[K, list[R]]:
-        async def load(keys: list[K]) -> list[list[R]]:
-            found: dict[K, list[R]] = {each: [] for each in keys}
-            async with self._database.reading() as connection:
-                for row in await read(connection, keys):
-                    found[key(row)].append(row)
-            return [found[each] for each in keys]
-
-        return DataLoader(load)
+        self.database = database
 
 
 @dataclass(slots=True, kw_only=True)

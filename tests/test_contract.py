@@ -13,7 +13,7 @@ from graphql import (
     validate,
 )
 
-from app.graphql import build_schema
+from app.execution import build_schema
 from app.settings import Settings
 from domain import errors
 from resolvers import root

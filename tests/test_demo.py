@@ -25,7 +25,7 @@ from app.demo.cities import distance_km
 from app.demo.goods import ean13
 from app.demo.network import DemoNetwork, make_network
 from app.demo.operations import ALL, to_paste
-from app.graphql import build_schema
+from app.execution import build_schema
 from app.settings import InvalidSettingError, load
 from domain.feed import Cursor, read
 from domain.inventory import check

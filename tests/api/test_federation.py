@@ -10,7 +10,7 @@ import graphql
 import pytest
 import pytest_asyncio
 
-from app.graphql import build_schema
+from app.execution import build_schema
 from domain.vocabulary import Role
 from schema.federation import subgraph
 from tests.api.house import House, furnish, opened

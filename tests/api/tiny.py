@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
@@ -13,7 +14,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from app import auth, graphiql
-from app.graphql import GraphQLView, build_schema
+from app.admission import opened_gate
+from app.execution import build_schema
+from app.graphql import GraphQLView
+from app.settings import Settings
 from app.subscriptions import SocketLimits
 from domain.errors import InvalidInput
 from domain.feed import Cursor, CursorExpired
@@ -70,6 +74,10 @@ class Query:
     @strawberry.field
     def inner(self) -> Inner:
         return Inner()
+
+    @strawberry.field
+    async def inners(self, first: int | None = None, names: list[str] | None = None) -> list[Inner]:
+        return [Inner() for _ in range(first or len(names or ()))]
 
     @strawberry.field
     def fault(self) -> str | None:
@@ -147,9 +155,9 @@ async def no_generator_left() -> None:
 
 @asynccontextmanager
 async def tiny_server(
-    *, max_body_bytes: int = 100_000, limits: SocketLimits | None = None
+    *, max_body_bytes: int = 100_000, limits: SocketLimits | None = None, **more: Any
 ) -> AsyncIterator[tuple[str, GraphQLView]]:
-    """Yield the address of a server of the tiny schema, and its view."""
+    """Yield the address of a server of the tiny schema, and its view; `more` are settings of its gate and bodies."""
     numbers = count(1)
 
     async def open_context(viewer: Viewer) -> TinyContext:
@@ -158,11 +166,13 @@ async def tiny_server(
     async def authenticate(token: str) -> Viewer:
         return auth.verify(SECRET, token, now=datetime.now(UTC))
 
+    settings = Settings(secret=SECRET, max_body_bytes=max_body_bytes, **more)  # type: ignore[arg-type]
+    schema = build_schema(Query, Mutation, Subscription)
     view = GraphQLView(
-        build_schema(Query, Mutation, Subscription),
+        schema,
+        gate=opened_gate(settings, schema),
         authenticate=authenticate,
         open_context=open_context,
-        max_body_bytes=max_body_bytes,
         limits=limits,
     )
     app = Starlette(routes=[Route("/graphql", view), WebSocketRoute("/graphql", view), graphiql.assets()])

@@ -22,7 +22,7 @@ from graphql import (
 )
 
 from app import auth
-from app.graphql import build_schema
+from app.execution import build_schema
 from domain import webhooks
 from domain.feed import Cursor
 from domain.vocabulary import Role

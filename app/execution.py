@@ -1,0 +1,133 @@
+"""The schema, and how its operations run: from kept documents, within a time limit, with errors fit to be shown."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, TypeAlias, cast
+
+import strawberry
+from graphql import ExecutionResult, GraphQLError, execute
+from strawberry.exceptions import MissingQueryError
+from strawberry.execution.is_awaitable import optimized_is_awaitable
+from strawberry.extensions.runner import SchemaExtensionsRunner
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
+
+from app.documents import Document, Documents
+from app.faults import present
+
+Watch: TypeAlias = Callable[[str | None], AbstractContextManager[None]]
+"""What stands around an operation of that name while it runs."""
+
+OPERATION_SECONDS = 20
+
+
+class Schema(strawberry.Schema):
+    """The schema, with its documents kept and its errors fit to be shown."""
+
+    documents: Documents
+    watch: Watch
+    time_limit = timedelta(seconds=OPERATION_SECONDS)
+    """Of a query or a mutation; a subscription goes on for as long as it is followed."""
+
+    async def run(
+        self, document: Document, context: object, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> ExecutionResult:
+        """Run an operation of a valid document. Past the time limit it is stopped, and its SQL cancelled."""
+        assert document.node is not None  # noqa: S101 - it is valid
+        seconds = self.time_limit.total_seconds()
+        try:
+            with self.watch(operation_name or next(iter(document.operations))):
+                async with asyncio.timeout(seconds):
+                    result = execute(
+                        self._schema,
+                        document.node,
+                        context_value=context,
+                        variable_values=variables,
+                        operation_name=operation_name,
+                        is_awaitable=cast("Any", optimized_is_awaitable),
+                    )
+                    if inspect.isawaitable(result):
+                        result = await result
+        except TimeoutError:
+            message = f"The operation took longer than {seconds:g} s and was stopped."
+            return ExecutionResult(None, [GraphQLError(message, extensions={"code": "TIMEOUT"})])
+        if result.errors:
+            result.errors = [present(error, operation=operation_name) for error in result.errors]
+        return result
+
+    async def _prepare_operation_async(
+        self,
+        context: ExecutionContext,
+        extensions_runner: SchemaExtensionsRunner,  # noqa: ARG002 - Strawberry passes it
+    ) -> PreExecutionError | None:
+        """Find the document of a stream, or say why it cannot run."""
+        if not context.query:
+            raise MissingQueryError
+        document = self.documents.read(context.query)
+        if document.node is None:
+            return PreExecutionError(data=None, errors=list(document.errors))
+        context.graphql_document = document.node
+        try:
+            operation_type = context.operation_type
+        except RuntimeError as error:
+            raise CannotGetOperationTypeError(context.operation_name) from error
+        if operation_type not in context.allowed_operations:
+            raise InvalidOperationTypeError(operation_type)
+        if document.errors:
+            return PreExecutionError(data=None, errors=list(document.errors))
+        if len(document.operations) > 1 and context._provided_operation_name is None:  # noqa: SLF001 - not public otherwise
+            nameless = GraphQLError("Name the operation to run: the document holds several.")
+            return PreExecutionError(data=None, errors=[present(nameless)])
+        return None
+
+    async def _execute_operation(self, execution_context: ExecutionContext, *_: object) -> ExecutionResult:
+        """Run the query or mutation of a stream as any other."""
+        result = await self.run(
+            self.documents.read(execution_context.query or ""),
+            execution_context.context,
+            execution_context.variables,
+            execution_context.operation_name,
+        )
+        execution_context.result = result
+        return result
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Replace each error by the one to show."""
+        operation = execution_context.operation_name if execution_context else None
+        errors[:] = [present(error, operation=operation) for error in errors]
+
+
+def build_schema(
+    query: type | None = None,
+    mutation: type | None = None,
+    subscription: type | None = None,
+    types: tuple[type, ...] = (),
+    *,
+    federation: bool = False,
+) -> Schema:
+    """Return the schema of these roots; without any, that of the whole API, where wanted as a subgraph."""
+    from schema.federation import REPRESENTATION, Representation
+    from schema.scalars import SCALARS
+
+    scalars = SCALARS
+    if query is None:
+        from resolvers import root
+
+        query, mutation, subscription = root.Query, root.Mutation, root.Subscription
+        if federation:
+            query, scalars = root.federated(build_schema().as_str()), {**SCALARS, Representation: REPRESENTATION}
+    schema = Schema(
+        query=query,
+        mutation=mutation,
+        subscription=subscription,
+        types=types,
+        config=StrawberryConfig(scalar_map=scalars),
+    )
+    schema.watch = lambda _: nullcontext()
+    schema.documents = Documents(schema._schema)  # noqa: SLF001 - graphql-core's own, not public otherwise
+    return schema
