@@ -28,6 +28,12 @@ async def look(connection: Connection, key: str, now: datetime) -> None:
     await set_timer(connection, TIMER, now.isoformat(), now + LOOK_EVERY)
 
 
+async def compare(connection: Connection, order: orders.OrderRow, arrives_latest: datetime, *, now: datetime) -> None:
+    """Mark an order late of which something is now to arrive after its promise."""
+    if order.promised_latest and arrives_latest > order.promised_latest:
+        await mark(connection, [order.id], now=now)
+
+
 async def mark(connection: Connection, order_ids: Sequence[UUID], *, now: datetime) -> None:
     """Mark those of these orders late that are not yet, and tell it, in the caller's transaction."""
     rows = await connection.fetch(_MARK, order_ids, now, record_class=orders.OrderRow)

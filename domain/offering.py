@@ -74,6 +74,11 @@ class Work:
     entries: list[orders.Entry] = field(default_factory=list)
     location_ids: list[UUID] = field(default_factory=list)
 
+    @property
+    def arrives_latest(self) -> datetime:
+        """When the last of it arrives, of work that there is."""
+        return max(each.arrives_latest for each in self.assignments)
+
     def add(self, other: "Work") -> None:
         """Take in what more is offered."""
         self.assignments += other.assignments

@@ -122,7 +122,7 @@ async def replan(
         if decided:
             await keep(connection, new_decisions(change.order.id, decided, change.trigger, now=now))
         if work.assignments:
-            await routing.tell(connection, change.order, work, now=now)
+            await routing.tell(connection, change.order, work, change.trigger, now=now)
         return found
     raise NoFulfillmentOption(message="Others were faster.")
 

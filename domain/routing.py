@@ -71,7 +71,7 @@ async def reroute(
     if decided and (work.assignments or not arrived):
         await keep(connection, new_decisions(order.id, decided, trigger, now=now))
     if work.assignments:
-        await tell(connection, order, work, now=now)
+        await tell(connection, order, work, trigger, now=now)
     if not arrived:
         await _say_what_is_left(connection, order, work, quantities, now=now)
     return bool(work.assignments)
@@ -109,8 +109,8 @@ async def commit(
         raise NoRoom
 
 
-async def tell(connection: Connection, order: OrderRow, work: Work, *, now: datetime) -> None:
-    """Tell the feed and the order's timeline where its work is now."""
+async def tell(connection: Connection, order: OrderRow, work: Work, trigger: RoutingTrigger, *, now: datetime) -> None:
+    """Tell the feed and the order's timeline where its work is now, and whether that is too late for its promise."""
     status = OrderStatus(order.status)
     if status in {OrderStatus.RECEIVED, OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
         status = OrderStatus.ROUTED
@@ -121,9 +121,8 @@ async def tell(connection: Connection, order: OrderRow, work: Work, *, now: date
     step = orders.Step(kind=kind, status=status, message=message)
     await orders.note(connection, [orders.entry(told, step, actor=None, now=now), *work.entries])
     await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
-    promised = order.promised_latest
-    if promised and any(each.arrives_latest > promised for each in work.assignments):
-        await lateness.mark(connection, [order.id], now=now)
+    if trigger is not RoutingTrigger.ORDER_CHANGED:  # then the promise moves
+        await lateness.compare(connection, order, work.arrives_latest, now=now)
 
 
 async def _say_what_is_left(

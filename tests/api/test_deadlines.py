@@ -79,6 +79,27 @@ async def test_a_pickup_that_its_store_does_not_answer_goes_to_no_other_and_the_
         "kind": "ORDER_STATUS_CHANGED",
         "message": "No location can fulfil the order now.",
     }
+    query = "mutation ($id: ID!) { rerouteOrder(id: $id) { ... on Order { status } } }"
+    assert (await house.ask(Role.OPERATIONS, query, id=order["id"])) == {"status": "ROUTED"}
+    assert await ends(house, order["id"], "EXPIRED", "OFFERED") == [("SM", "EXPIRED"), ("SM", "OFFERED")]
+    _, again = await house.work(order["id"])
+    assert await deadlines_of(house, again) == (house.now + timedelta(hours=1), None)
+
+
+async def test_a_store_lists_its_work_by_when_it_is_due_and_sees_who_took_it(house: House) -> None:
+    later = await placed(house, ("pen", 1), level="STANDARD", key="later")
+    first = await placed(house, ("pen", 1))
+    work = [(await house.work(each["id"]))[0] for each in (first, later)]
+    assert [each["location"]["code"] for each in work] == ["SM", "SM"]
+    await house.do("acceptAssignment", work[1]["id"], "SM")
+    due = "{ assignments%s { edges { node { id dueAt assignee } } } }"
+    found = [edge["node"] for edge in (await house.ask(Role.STORE, due % "", "SM"))["edges"]]
+    assert [each["id"] for each in found] == [each["id"] for each in work]
+    assert [each["assignee"] for each in found] == [None, "store"]
+    before = f'(where: {{ dueBefore: "{found[1]["dueAt"]}" }})'
+    assert [edge["node"]["id"] for edge in (await house.ask(Role.STORE, due % before, "SM"))["edges"]] == [
+        work[0]["id"]
+    ]
 
 
 async def test_without_deadlines_nothing_expires_and_a_policy_sets_them_for_later_offers_only(house: House) -> None:

@@ -1,5 +1,6 @@
 """Orders that go another way: to another address, from other locations, or once more where a parcel went astray."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -58,6 +59,16 @@ async def test_an_order_moves_to_the_locations_that_serve_its_new_address_at_the
     assert "Sent to 20095 Hamburg, DE instead by storefront." in await said(house, order)
     decided = (await house.order(order["id"], "routing { trigger }"))["routing"]
     assert {each["trigger"] for each in decided} == {"PLACED", "ORDER_CHANGED"}
+
+
+async def test_an_order_that_moves_is_promised_anew_and_not_late_by_what_was_promised_before(house: House) -> None:
+    order = await placed(house, ("mug", 2), level="STANDARD")
+    before = (await house.order(order["id"], NOW))["promisedLatest"]
+    house.clock[0] += timedelta(hours=3, minutes=30)  # the carrier comes today, and nobody makes that any more
+    assert (await move(house, order, HAMBURG))["promisedLatest"] > before
+    found = await house.order(order["id"], "late timeline { kind }")
+    assert not found["late"]
+    assert "ORDER_LATE" not in [entry["kind"] for entry in found["timeline"]]
 
 
 async def test_an_address_that_nobody_serves_changes_nothing(house: House) -> None:

@@ -16,7 +16,7 @@ from domain import inventory
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House, know, opened
 from tests.api.test_cancelling import cancel
-from tests.api.test_store_work import placed
+from tests.api.test_store_work import picking, placed, reject, report
 
 SHIPMENT = """id status trackingNumber trackingUrl labelUrl expectedLatest location { code }
     carrierService { code carrier } lines { sku quantity } events { at status description }"""
@@ -179,6 +179,32 @@ async def test_a_parcel_that_was_lost_may_be_found(house: House) -> None:
     house.clock[0] += timedelta(days=3)
     assert (await record(house, shipment["trackingNumber"], "DELIVERED"))["status"] == "DELIVERED"
     assert (await house.order(order["id"]))["status"] == "COMPLETED"
+
+
+async def test_what_is_refused_and_found_short_is_shipped_in_two_parcels_and_complete_when_both_arrive(
+    house: House,
+) -> None:
+    order = await placed(house, ("mug", 3))
+    (first,) = await house.work(order["id"])
+    await reject(house, first)
+    _, second = await house.work(order["id"])
+    await picking(house, second)
+    await report(house, second, (2, "OUT_OF_STOCK"))
+    *_, third = await house.work(order["id"])
+    assert len({each["location"]["code"] for each in (first, second, third)}) == 3
+    assert third["lines"][0]["quantity"] == 1
+    await house.do("packAssignment", second["id"], "SN")
+    await pack(house, third)
+    parcels = await booked(house, order["id"])
+    assert [[line["quantity"] for line in each["lines"]] for each in parcels] == [[2], [1]]
+    statuses = []
+    for work, parcel in zip((second, third), parcels, strict=True):
+        await house.do("handOverAssignment", work["id"], role=Role.OPERATIONS)
+        await record(house, parcel["trackingNumber"], "DELIVERED")
+        statuses.append((await house.order(order["id"]))["status"])
+    assert statuses == ["PARTIALLY_FULFILLED", "COMPLETED"]
+    decided = (await house.order(order["id"], "routing { trigger }"))["routing"]
+    assert sorted(each["trigger"] for each in decided) == ["PLACED", "REJECTED", "SHORT_PICK"]
 
 
 async def test_an_assignment_that_is_too_heavy_for_one_parcel_becomes_several(house: House) -> None:
