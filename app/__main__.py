@@ -140,6 +140,14 @@ def schema(
 
 
 @cli.command()
+def states() -> None:
+    """Print the state machines of orders, assignments and parcels as Markdown."""
+    from domain.states import markdown
+
+    typer.echo(markdown())
+
+
+@cli.command()
 def token(
     role: Annotated[str, typer.Option(help="STOREFRONT, STORE, OPERATIONS or ADMIN.")],
     location: Annotated[list[str] | None, typer.Option(help="A location's code, for a STORE; may be repeated.")] = None,

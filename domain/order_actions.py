@@ -1,41 +1,91 @@
-"""What may be done with an order when, and by whom: one table, read by every refusal and every list of actions."""
+"""How orders move: one table of what people may do with an order when, and one of where its work brings it.
+
+Every refusal, every list of actions, every status that is written and the diagrams of the README are read from here.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from domain.errors import ActionNotAllowed
-from domain.orders import OrderRow
-from domain.viewer import Viewer
+from domain.machine import Edge, Stock, followers
 from domain.vocabulary import FulfillmentMethod, OrderAction, OrderStatus, Role
 
+if TYPE_CHECKING:
+    from domain.orders import OrderRow
+    from domain.viewer import Viewer
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """In which statuses an action may be taken, by which roles, and for which method (None: both).
 
-    In `astray` it may be taken as long as a parcel will not arrive, which is to be sent again or cancelled.
+    In `astray` it may be taken as long as a parcel will not arrive, which is to be sent again or cancelled. It leads to
+    `target`, or (None) to what the order's work amounts to after it.
     """
 
-    sources: frozenset[OrderStatus]
+    sources: frozenset[OrderStatus] = frozenset()
     roles: frozenset[Role]
+    target: OrderStatus | None = None
     method: FulfillmentMethod | None = None
     astray: frozenset[OrderStatus] = frozenset()
+    stock: Stock = Stock.STAYS
 
 
-_S, _R = OrderStatus, Role
+_S, _A, _R = OrderStatus, OrderAction, Role
 _UNFINISHED = frozenset(_S) - {_S.FULFILLED, _S.COMPLETED, _S.CANCELLED}
-_SHOP = frozenset({_R.STOREFRONT, _R.OPERATIONS, _R.ADMIN})
 _OFFICE = frozenset({_R.OPERATIONS, _R.ADMIN})
+_SHOP = _OFFICE | {_R.STOREFRONT}
 _SENT = frozenset({_S.PARTIALLY_FULFILLED, _S.FULFILLED})
 RULES: Mapping[OrderAction, Rule] = {
-    OrderAction.CANCEL: Rule(_UNFINISHED, _SHOP, astray=_SENT),
-    OrderAction.CANCEL_LINES: Rule(_UNFINISHED, _SHOP),
-    OrderAction.CHANGE_ADDRESS: Rule(_UNFINISHED, _SHOP, method=FulfillmentMethod.DELIVERY),
-    OrderAction.HOLD: Rule(frozenset({_S.RECEIVED, _S.ROUTED}), _SHOP),
-    OrderAction.RELEASE: Rule(frozenset({_S.ON_HOLD}), _SHOP),
-    OrderAction.REROUTE: Rule(_UNFINISHED, _OFFICE),
-    OrderAction.REPLACE: Rule(frozenset(), _OFFICE, astray=_SENT),
+    _A.CANCEL: Rule(sources=_UNFINISHED, roles=_SHOP, target=_S.CANCELLED, astray=_SENT, stock=Stock.RELEASED),
+    _A.CANCEL_LINES: Rule(sources=_UNFINISHED, roles=_SHOP, stock=Stock.RELEASED),
+    _A.CHANGE_ADDRESS: Rule(
+        sources=_UNFINISHED, roles=_SHOP, method=FulfillmentMethod.DELIVERY, stock=Stock.RESERVED_ANEW
+    ),
+    _A.HOLD: Rule(sources=frozenset({_S.RECEIVED, _S.ROUTED}), roles=_SHOP, target=_S.ON_HOLD),
+    _A.RELEASE: Rule(sources=frozenset({_S.ON_HOLD}), roles=_SHOP, target=_S.RECEIVED),
+    _A.REROUTE: Rule(sources=_UNFINISHED, roles=_OFFICE, stock=Stock.RESERVED_ANEW),
+    _A.REPLACE: Rule(roles=_OFFICE, astray=_SENT, stock=Stock.RESERVED_ANEW),
 }
+
+_NO_PLAN = frozenset({_S.BACKORDERED, _S.UNROUTABLE})
+BY_WORK: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    _S.RECEIVED: frozenset({_S.ROUTED, _S.CANCELLED}) | _NO_PLAN,
+    _S.ON_HOLD: frozenset({_S.CANCELLED}),
+    _S.BACKORDERED: frozenset({_S.ROUTED, _S.CANCELLED}),
+    _S.UNROUTABLE: frozenset({_S.ROUTED, _S.CANCELLED}),
+    _S.ROUTED: frozenset({_S.IN_FULFILLMENT, _S.CANCELLED}) | _NO_PLAN,
+    _S.IN_FULFILLMENT: frozenset({_S.ROUTED, _S.FULFILLED, _S.COMPLETED, _S.CANCELLED, _S.PARTIALLY_FULFILLED})
+    | _NO_PLAN,
+    _S.PARTIALLY_FULFILLED: frozenset(
+        {_S.ROUTED, _S.IN_FULFILLMENT, _S.FULFILLED, _S.COMPLETED, _S.CANCELLED, _S.BACKORDERED}
+    ),
+    _S.FULFILLED: frozenset({_S.ROUTED, _S.PARTIALLY_FULFILLED, _S.COMPLETED, _S.CANCELLED, _S.BACKORDERED}),
+    _S.COMPLETED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+"""Where what is picked, shipped, cancelled, routed anew and replaced may bring an order. It goes back where a part that
+had left is sent again."""
+
+
+def edges() -> list[Edge]:
+    """Return every step of an order, those that an action leads to by its name."""
+    named = [
+        Edge(source, rule.target, action.lower())
+        for action, rule in RULES.items()
+        if rule.target
+        for source in OrderStatus
+        if source in rule.sources | rule.astray
+    ]
+    known = {(edge.source, edge.target) for edge in named}
+    by_work = [Edge(source, target) for source, targets in BY_WORK.items() for target in targets]
+    return named + [edge for edge in by_work if (edge.source, edge.target) not in known]
+
+
+NEXT = followers(OrderStatus, edges())
 
 
 def allowed_actions(order: OrderRow, viewer: Viewer, *, astray: bool) -> list[OrderAction]:

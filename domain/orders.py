@@ -9,6 +9,8 @@ from uuid import UUID
 
 from domain import feed
 from domain.errors import NotFound
+from domain.machine import check_step
+from domain.order_actions import NEXT
 from domain.paging import Listing
 from domain.places import AddressJson
 from domain.transaction import Connection, Row
@@ -330,6 +332,7 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
         status = OrderStatus.COMPLETED
     if status == order.status:
         return
+    check_step(NEXT, OrderStatus(order.status), status)
     await connection.execute(
         "UPDATE customer_order SET status = $2, updated_at = $3, version = version + 1 WHERE id = $1",
         order.id,

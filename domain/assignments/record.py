@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain import feed, orders
-from domain.assignments.moves import SENTENCES
+from domain.assignments.moves import NEXT, SENTENCES
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, lines_of
 from domain.inventory import Movement
+from domain.machine import check_step
 from domain.network import Networks
 from domain.orders import OrderRow
 from domain.shipments import Dispatch
@@ -60,6 +61,7 @@ class Record:
         A new status ends what was waited for: an offer has to be answered, and what is accepted begun, within opening
         hours. Of work that is withheld nobody is told.
         """
+        check_step(NEXT, AssignmentStatus(row.status), status)
         deadline = await self._deadline(row, status)
         updated: AssignmentRow = await self.connection.fetchrow(
             """

@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import inventory, orders, policies, routing
-from domain.assignments.moves import MOVES, allowed_actions
+from domain.assignments.moves import EVENTS, MOVES, Event, allowed_actions
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of, visible
 from domain.assignments.record import Record
 from domain.assignments.told import Collected, Picked, check_collected, check_picked, short_of, tells_nothing
@@ -83,7 +83,7 @@ class Desk(Record):
         """Take open work from a location that has closed, and route it anew; what is packed has to be put back."""
         row, order = await self._lock(assignment_id)
         trigger = RoutingTrigger.LOCATION_CLOSED
-        if MOVES[AssignmentAction.REJECT].sources >= {row.status}:
+        if row.status in EVENTS[Event.CLOSE].sources:
             why = "the location has closed"
             await self.write(row, order, AssignmentStatus.REJECTED, reason=RejectReason.CLOSED, why=why)
             await self._give_back(row, order, trigger)
@@ -125,7 +125,7 @@ class Desk(Record):
     async def give_up(self, assignment_id: UUID) -> None:
         """Cancel what nobody has collected in time; it stays reserved until the location has put it back."""
         row, order = await self._take(assignment_id)
-        if row.status != AssignmentStatus.READY_FOR_PICKUP or row.collect_by is None or row.collect_by > self.now:
+        if row.status not in EVENTS[Event.GIVE_UP].sources or row.collect_by is None or row.collect_by > self.now:
             return
         await self.connection.executemany(
             "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",

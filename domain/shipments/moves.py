@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from domain.machine import Edge
 from domain.vocabulary import ShipmentStatus
 
 _S = ShipmentStatus
@@ -19,6 +20,20 @@ MOVES: Mapping[ShipmentStatus, frozenset[ShipmentStatus]] = {
     _S.CANCELLED: frozenset(),
 }
 """What was lost may be found. What was delivered comes back as a return, and no late report undoes it."""
+
+WITH_CARRIER = frozenset({_S.HANDED_OVER, _S.LOST}) | _UNDER_WAY
+
+
+def edges() -> list[Edge]:
+    """Return every step of a parcel, by whose doing."""
+    doing = {_S.HANDED_OVER: "hand_over", _S.CANCELLED: "call_off"}
+    return [
+        Edge(source, target, doing.get(target, "report"))
+        for source in ShipmentStatus
+        for target in ShipmentStatus
+        if target in MOVES[source]
+    ]
+
 
 REPORTED = frozenset({_S.HANDED_OVER}) | _UNDER_WAY | _ENDS
 """What a carrier may say has happened. HANDED_OVER is noted only: it is the location that hands over."""

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from domain.shipments.moves import FAILED
 from domain.text import UNUSABLE
 from domain.transaction import Connection, Row
 from domain.viewer import Viewer
-from domain.vocabulary import Role, ShipmentStatus
+from domain.vocabulary import Role
 
 
 class ShipmentRow(Row):
@@ -62,7 +63,7 @@ def visible(row: ShipmentRow, viewer: Viewer) -> bool:
 
 def astray(row: ShipmentRow) -> bool:
     """Say whether a parcel will not arrive, and nothing has been done about it yet."""
-    return row.status in {ShipmentStatus.LOST, ShipmentStatus.RETURNED_TO_SENDER} and row.replaced_at is None
+    return row.status in FAILED and row.replaced_at is None
 
 
 async def shipments(connection: Connection, ids: Sequence[UUID]) -> list[ShipmentRow]:
