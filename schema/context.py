@@ -152,19 +152,23 @@ class Context:
     standing: Cursor
     """Where the updates stood when the operation came: whatever it reads is not older."""
     progress: Progress = field(default_factory=Progress)
-    loaders: Loaders = field(init=False)
+    _loaders: Loaders | None = None
     _snapshot: Snapshot | None = None
 
-    def __post_init__(self) -> None:
-        self.loaders = Loaders(self.database)
+    @property
+    def loaders(self) -> Loaders:
+        """Return this answer's loaders, which are made once something is read."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.database)
+        return self._loaders
 
     def refresh(self) -> None:
         """Forget what was read: the next update is a new answer."""
-        self.loaders, self._snapshot = Loaders(self.database), None
+        self._loaders = self._snapshot = None
 
     def shared(self, start: Cursor) -> Self:
         """Return the context of a subscription from there on, for all whose authority is the viewer's."""
-        return replace(self, viewer=self.viewer.authority(), progress=Progress(passed=start))
+        return replace(self, viewer=self.viewer.authority(), progress=Progress(passed=start), _loaders=None)
 
     async def network(self) -> Snapshot:
         """Return the network, the same throughout one answer."""
