@@ -176,8 +176,8 @@ class GraphQLView(GraphQL[Any, None]):
         """Take the caller's token from connection_init; a wrong one closes the socket, 4403."""
         assert isinstance(context, Session)  # noqa: S101 - what __call__ gave
         payload = context.connection_params
-        token = payload.get("token")
-        header = payload.get("Authorization", payload.get("authorization", token and f"Bearer {token}"))
+        given = payload.get("token")
+        header = payload.get("Authorization", payload.get("authorization", given and f"Bearer {given}"))
         try:
             context.token = bearer(header)
             context.viewer = await self.authenticate(context.token)

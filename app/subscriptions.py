@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,14 +61,14 @@ class Sockets:
     """The open sockets of this process."""
 
     limits: SocketLimits
-    _open: Counter[tuple[str, object]] = field(default_factory=Counter)
+    _open: Counter[tuple[str, Hashable]] = field(default_factory=Counter)
     _count: int = 0
 
     def __len__(self) -> int:
         """Return how many are open."""
         return self._count
 
-    def enter(self, whose: tuple[str, object], most: int) -> bool:
+    def enter(self, whose: tuple[str, Hashable], most: int) -> bool:
         """Count a socket of an address or a token, unless there are as many as may be."""
         if self._open[whose] >= most:
             return False
@@ -76,7 +76,7 @@ class Sockets:
         self._count += whose[0] == "address"
         return True
 
-    def leave(self, whose: tuple[str, object]) -> None:
+    def leave(self, whose: tuple[str, Hashable]) -> None:
         """Count it out."""
         self._open[whose] -= 1
         self._count -= whose[0] == "address"
@@ -97,7 +97,8 @@ class Session:
     gate: Gate
     connection_params: dict[str, Any] = field(default_factory=dict)
     viewer: Viewer | None = None
-    token: str = ""
+    token: int = 0
+    """The hash of the token."""
 
 
 class TextAdapter(ASGIWebSocketAdapter):
@@ -136,7 +137,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
     _timers: list[asyncio.TimerHandle]
     _tasks: set[asyncio.Task[None]]
     _members: dict[str, Member]
-    _counted: list[tuple[str, object]]
+    _counted: list[tuple[str, Hashable]]
     _unanswered = False
     _stopping = False
 
@@ -149,8 +150,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             if not self._count(("address", client and client.host), limits.of_an_address):
                 await self.websocket.close(TOO_MANY, "Too many sockets from this address")
                 return
-            if self.websocket.wire is not None:
-                self.websocket.wire.on_stop = self._stop
+            wire = self.websocket.wire
+            if wire is not None:
+                wire.on_stop = self._stop
+                wire.settle()
             await super().handle()
         finally:
             for timer in self._timers:
@@ -172,6 +175,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         """Take the caller's token, and close when it expires."""
         again = self.connection_init_received
         await super().handle_connection_init({"type": "connection_init", "payload": message.get("payload") or {}})
+        self.context.connection_params = {}
         viewer, limits = self.context.viewer, self.context.sockets.limits
         if viewer is None or again:
             return
@@ -267,7 +271,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             if self._members.get(operation.id) is member:
                 del self._members[operation.id]
 
-    def _count(self, whose: tuple[str, object], most: int) -> bool:
+    def _count(self, whose: tuple[str, Hashable], most: int) -> bool:
         if not self.context.sockets.enter(whose, most):
             return False
         self._counted.append(whose)

@@ -54,6 +54,10 @@ class Wire(WebSocketsSansIOProtocol):
         else:
             super().shutdown()
 
+    def settle(self) -> None:
+        """Forget the handshake once it is over: some KiB of headers."""
+        del self.request, self.response
+
     def end(self) -> None:
         """Cut the connection unless the peer, which was told to close, does so in time."""
         if self.close_timer is not None:
