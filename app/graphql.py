@@ -183,6 +183,8 @@ class GraphQLView(GraphQL[Any, None]):
             context.viewer = await self.authenticate(context.token)
         except (Unauthorized, KeysUnavailable) as error:
             raise ConnectionRejectionError from error
+        if context.count is not None:
+            await context.count()
         return UnsetType()
 
     def decode_json(self, data: str | bytes) -> object:

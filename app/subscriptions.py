@@ -12,6 +12,7 @@ import orjson
 from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
@@ -28,7 +29,7 @@ from app import asked
 from app.admission import Gate, NotRun
 from app.asked import Refused
 from app.auth import Unauthorized
-from app.faults import present
+from app.faults import OUTAGES, present
 from app.hub import Asking, FellBehind, Hub, Member
 from app.jwks import KeysUnavailable
 from app.wire import EXTENSION, Wire, text_frame
@@ -97,8 +98,9 @@ class Session:
     gate: Gate
     connection_params: dict[str, Any] = field(default_factory=dict)
     viewer: Viewer | None = None
-    token: int = 0
-    """The hash of the token."""
+    token: str = ""
+    count: Callable[[], Awaitable[None]] | None = None
+    """Counts the socket in by its token; raises ConnectionRejectionError where it is one too many."""
 
 
 class TextAdapter(ASGIWebSocketAdapter):
@@ -150,6 +152,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             if not self._count(("address", client and client.host), limits.of_an_address):
                 await self.websocket.close(TOO_MANY, "Too many sockets from this address")
                 return
+            self.context.count = self._count_token
             wire = self.websocket.wire
             if wire is not None:
                 wire.on_stop = self._stop
@@ -162,6 +165,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
                 task.cancel()
             for whose in self._counted:
                 self.context.sockets.leave(whose)
+            self.context.count = None
 
     async def handle_message(self, message: Message) -> None:
         """Answer one message, or close 4400 where it is none of the protocol's."""
@@ -177,10 +181,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         await super().handle_connection_init({"type": "connection_init", "payload": message.get("payload") or {}})
         self.context.connection_params = {}
         viewer, limits = self.context.viewer, self.context.sockets.limits
-        if viewer is None or again:
-            return
-        if not self._count(("token", self.context.token), limits.of_a_token):
-            await self.websocket.close(TOO_MANY, "Too many sockets with this token")
+        if viewer is None or again or not self.connection_acknowledged:
             return
         call_later = asyncio.get_running_loop().call_later
         left = (viewer.expires_at - self.context.now()).total_seconds()
@@ -271,6 +272,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             if self._members.get(operation.id) is member:
                 del self._members[operation.id]
 
+    async def _count_token(self) -> None:
+        if not self._count(("token", self.context.token), self.context.sockets.limits.of_a_token):
+            await self.websocket.close(TOO_MANY, "Too many sockets with this token")
+            raise ConnectionRejectionError
+
     def _count(self, whose: tuple[str, Hashable], most: int) -> bool:
         if not self.context.sockets.enter(whose, most):
             return False
@@ -298,12 +304,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
     async def _send_ping(self) -> None:
         """Send a ping; where all subscriptions stand at one cursor, with it: a quiet one's would else grow too old."""
         try:
-            await self.context.authenticate(self.context.token)
+            with suppress(KeysUnavailable, *OUTAGES):  # nobody can say now
+                await self.context.authenticate(self.context.token)
         except Unauthorized:  # its key was revoked
             self._expire()
             return
-        except KeysUnavailable:
-            pass
         passed = self._passed()
         told = max((member.cursor for member in self._members.values()), default=None)
         with suppress(WebSocketDisconnected):

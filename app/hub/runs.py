@@ -133,8 +133,7 @@ class Member:
 
     def passed(self) -> Cursor:
         """Return the cursor up to which nothing is missing: of a quiet subscription it moves on with the feed."""
-        idle = self._waiting is not None and not self._waiting.done()
-        return max(self.cursor, self.run.passed) if idle else self.cursor
+        return max(self.cursor, self.run.passed) if self.run.is_had(self.cursor) else self.cursor
 
     def leave(self) -> None:
         """Be told nothing more."""
@@ -210,12 +209,16 @@ class Run:
         if cursor < self.floor:
             raise FellBehind
         frames = self._frames
-        if not frames or frames[-1].cursor <= cursor:
+        if self.is_had(cursor):
             self.keeps_up()
             return None
         if len(frames) == 1 or frames[-2].cursor <= cursor:
             return frames[-1]
         return frames[bisect_right(frames, cursor, key=lambda frame: frame.cursor)]
+
+    def is_had(self, cursor: Cursor) -> bool:
+        """Say whether there is nothing after the cursor."""
+        return cursor >= (self._frames[-1].cursor if self._frames else self.floor)
 
     def keeps_up(self) -> None:
         """Note that a member has everything."""

@@ -167,7 +167,10 @@ async def opened(dsn: str, *, now: datetime = NOON, **more: Any) -> AsyncIterato
     clock = [now]
     settings = Settings(database_url=dsn, secret=SECRET, **more)  # type: ignore[call-arg, arg-type]
     app = create_app(settings, dsn, now=lambda: clock[0])
-    async with serving(app) as address, httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
+    async with (
+        serving(app, stall_seconds=settings.ws_stall_seconds, direct=settings.direct_write) as address,
+        httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http,
+    ):
         yield House(address=address, http=http, gateway=app.state.gateway, clock=clock)
 
 

@@ -10,6 +10,8 @@ from starlette.types import ASGIApp
 
 from app import wire
 
+LITTLE_BYTES = 8192
+
 
 class _Server(uvicorn.Server):
     """Uvicorn, which says when it serves and leaves the signals to pytest."""
@@ -35,7 +37,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(app: ASGIApp, *, stall_seconds: float = 10, direct: bool = False) -> AsyncIterator[str]:
-    """Yield the address, host:port, at which the application answers."""
+    """Yield the address, host:port, at which the application answers; the system takes little that nobody reads."""
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -50,6 +52,7 @@ async def serving(app: ASGIApp, *, stall_seconds: float = 10, direct: bool = Fal
     server = _Server(config)
     # asyncio sends small answers at once, without waiting 40 ms for an ACK, only where it is told that this is TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE_BYTES)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -324,6 +324,45 @@ async def test_sockets_close_1012_when_the_server_stops() -> None:
             await receive(socket)
     assert (await closed(socket))[0] == 1012
     assert WATCH.open_generators == 0
+
+
+async def test_what_is_under_way_when_the_server_stops_is_finished() -> None:
+    async with tiny_server() as (address, _):
+        socket = await connect(f"ws://{address}/graphql", subprotocols=[PROTOCOL])
+        await send(socket, type="connection_init", payload={"token": token()})
+        await subscribe(socket, "mutation { changeSlowly }")
+        await subscribe(socket, "subscription { ticks(every: 60) }", key="2")
+        while (await receive(socket)).get("id") != "2":
+            pass
+    assert await receive(socket) == {"id": "1", "type": "next", "payload": {"data": {"changeSlowly": "changed"}}}
+    assert await closed(socket) == (1012, "")
+
+
+async def test_no_caller_has_more_sockets_than_its_share() -> None:
+    mine, others = token(), token(name="Grace")
+    async with AsyncExitStack() as stack:
+        address, view = await stack.enter_async_context(tiny_server(limits=SocketLimits(of_a_token=2, of_an_address=3)))
+
+        async def open_one(text: str) -> ClientConnection:
+            url = f"ws://{address}/graphql"
+            socket = await stack.enter_async_context(connect(url, subprotocols=[PROTOCOL]))
+            await send(socket, type="connection_init", payload={"token": text})
+            return socket
+
+        async def only(count: int) -> None:
+            async with asyncio.timeout(5):
+                while len(view.sockets) > count:
+                    await asyncio.sleep(0.01)
+
+        first, second = await open_one(mine), await open_one(mine)
+        assert await receive(first) == await receive(second) == {"type": "connection_ack"}
+        assert await closed(await open_one(mine)) == (4429, "Too many sockets with this token")
+        await only(2)
+        assert await receive(await open_one(others)) == {"type": "connection_ack"}
+        assert await closed(await open_one(others)) == (4429, "Too many sockets from this address")
+        await first.close()
+        await only(2)
+        assert await receive(await open_one(mine)) == {"type": "connection_ack"}
 
 
 async def test_a_message_past_the_limit_is_closed_1009(url: str) -> None:

@@ -114,6 +114,11 @@ class Mutation:
     def change(self) -> str:
         return "changed"
 
+    @strawberry.mutation
+    async def change_slowly(self) -> str:
+        await asyncio.sleep(0.3)
+        return "changed"
+
 
 @strawberry.type
 class Subscription:
