@@ -175,11 +175,8 @@ class GraphQLView(GraphQL[Any, None]):
     async def on_ws_connect(self, context: object) -> UnsetType:
         """Take the caller's token from connection_init; a wrong one closes the socket, 4403."""
         assert isinstance(context, Session)  # noqa: S101 - what __call__ gave
-        payload = context.connection_params
-        given = payload.get("token")
-        header = payload.get("Authorization", payload.get("authorization", given and f"Bearer {given}"))
         try:
-            context.token = bearer(header)
+            context.token = bearer(context.header())
             context.viewer = await self.authenticate(context.token)
         except (Unauthorized, KeysUnavailable) as error:
             raise ConnectionRejectionError from error

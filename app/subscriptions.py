@@ -102,6 +102,12 @@ class Session:
     count: Callable[[], Awaitable[None]] | None = None
     """Counts the socket in by its token; raises ConnectionRejectionError where it is one too many."""
 
+    def header(self) -> object:
+        """Return what the payload holds in place of the header Authorization."""
+        token = self.connection_params.get("token")
+        found = self.connection_params.get("authorization", token and f"Bearer {token}")
+        return self.connection_params.get("Authorization", found)
+
 
 class TextAdapter(ASGIWebSocketAdapter):
     """Sends JSON as text frames: orjson makes bytes, which would travel as binary ones."""
