@@ -130,13 +130,20 @@ def load(
 @cli.command()
 def schema(
     federation: Annotated[bool, typer.Option("--federation", help="As a composer of subgraphs reads it.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people, docs/reference.md.")] = False,
 ) -> None:
     """Print the contract in GraphQL's schema language."""
+<<<<<<< HEAD
     from app.execution import build_schema
+=======
+    from app.graphql import build_schema
+    from app.reference import reference
+>>>>>>> 9182989 (Make a reference page from the schema)
     from schema.federation import subgraph
 
-    sdl = build_schema().as_str()
-    typer.echo(subgraph(sdl) if federation else sdl)
+    contract = build_schema()
+    sdl = contract.as_str()
+    typer.echo(reference(contract) if markdown else subgraph(sdl) if federation else sdl, nl=not markdown)
 
 
 @cli.command()
