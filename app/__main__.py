@@ -133,12 +133,8 @@ def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people, docs/reference.md.")] = False,
 ) -> None:
     """Print the contract in GraphQL's schema language."""
-<<<<<<< HEAD
     from app.execution import build_schema
-=======
-    from app.graphql import build_schema
     from app.reference import reference
->>>>>>> 9182989 (Make a reference page from the schema)
     from schema.federation import subgraph
 
     contract = build_schema()

@@ -15,7 +15,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
-from app.graphql import Schema
+from app.execution import Schema
 from domain.vocabulary import Role
 from schema.permission import Allowed
 
