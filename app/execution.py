@@ -112,6 +112,7 @@ def build_schema(
 ) -> Schema:
     """Return the schema of these roots; without any, that of the whole API, where wanted as a subgraph."""
     from schema.federation import REPRESENTATION, Representation
+    from schema.glossary import describe
     from schema.scalars import SCALARS
 
     scalars = SCALARS
@@ -129,5 +130,5 @@ def build_schema(
         config=StrawberryConfig(scalar_map=scalars),
     )
     schema.watch = lambda _: nullcontext()
-    schema.documents = Documents(schema._schema)  # noqa: SLF001 - graphql-core's own, not public otherwise
+    schema.documents = Documents(describe(schema._schema))  # noqa: SLF001 - graphql-core's own, not public otherwise
     return schema

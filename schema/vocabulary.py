@@ -33,6 +33,7 @@ strawberry.enum(
     "HELD: planned for an order on hold, its stock reserved; no store knows of it.",
 )
 strawberry.enum(vocabulary.Payment, description="PREPAID: paid by another system. ON_COLLECTION: paid at the counter.")
+strawberry.enum(vocabulary.OrderAction, description="What a viewer may do with an order.")
 strawberry.enum(vocabulary.AssignmentAction, description="What a location may do with its share of an order.")
 strawberry.enum(
     vocabulary.ShipmentStatus,

@@ -9,6 +9,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLUnionType,
     get_named_type,
+    is_specified_scalar_type,
     parse,
     validate,
 )
@@ -18,6 +19,8 @@ from app.settings import Settings
 from domain import errors
 from resolvers import root
 from schema.errors import ERRORS
+from schema.glossary.values import VALUES
+from schema.glossary.words import WORDS
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = build_schema()
@@ -102,3 +105,20 @@ def test_the_readme_lists_every_setting_with_its_description() -> None:
 
 def test_the_readme_holds_operations() -> None:
     assert len(OPERATIONS) >= 3
+
+
+def test_everything_has_words_and_no_word_of_the_glossary_is_unused() -> None:
+    speechless, used = [], set()
+    for kind in GRAPHQL.type_map.values():
+        if kind.name.startswith("__") or is_specified_scalar_type(kind):
+            continue
+        speechless += [] if kind.description else [kind.name]
+        members = getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
+        arguments = {
+            f"{name}({each}:)": one for name, of in members.items() for each, one in getattr(of, "args", {}).items()
+        }
+        speechless += [f"{kind.name}.{name}" for name, of in {**members, **arguments}.items() if not of.description]
+        used |= {of.description for of in {**members, **arguments}.values()}
+    assert speechless == [], "say what it is: in place, or in schema/glossary"
+    words = {*WORDS.values(), *(word for values in VALUES.values() for word in values.values())}
+    assert words - used == set()
