@@ -131,7 +131,9 @@ async def consider(
         skus = [line.sku for line in known]
         available = await sellable(connection, stock, skus, snapshot, request.channel)
         problem = _problem(snapshot, request, wanted_lines(known, items), available, target, now)
-        committed = await capacity.committed_from(connection, snapshot, problem.now)
+        # What is to be known of another moment's days may not be in memory.
+        read = stock.work.committed_from if stock and request.at is None else capacity.committed_from
+        committed = await read(connection, snapshot, problem.now)
         problem = replace(problem, committed=committed)
         outcomes = _outcomes(problem, request, policies or snapshot.policies, _facts(request, items))
         reasons = tuple(reason for outcome in outcomes for reason in outcome.unavailable)

@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from domain.availability.columns import Columns, load
+from domain.capacity import Work
 from domain.feed import Feed, Update
 from domain.transaction import Database
 
@@ -22,10 +23,11 @@ AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class InStock:
-    """What was in stock at a moment."""
+    """What was in stock at a moment, and what locations have taken on."""
 
     columns: Columns
     as_of: datetime
+    work: Work
 
 
 @dataclass(slots=True)
@@ -41,11 +43,13 @@ class Stock:
     _columns: Columns | None = None
     _missed: dict[tuple[str, UUID], int] = field(default_factory=dict)
     """What was told last of each level while the columns were loaded."""
+    _work: Work = field(default_factory=Work)
     _epoch: int = 0
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self) -> None:
         """Load for ever: once at first, and again after each gap in what the feed told."""
+        self._work.forget()
         self.feed.listeners.append(self._hear)
         try:
             while True:
@@ -76,8 +80,10 @@ class Stock:
         """Take what the feed tells, in its order; None and a new epoch say that something may have been missed."""
         if updates is None or (self._columns and updates[-1].cursor.epoch != self._epoch):
             self._columns = None
+            self._work.forget()
             self._stale.set()
             return
+        self._work.hear(updates)
         for update in updates:
             if update.sku is None or update.quantities is None:
                 continue
@@ -92,7 +98,7 @@ class Stock:
         if self._columns is None or not await self.feed.caught_up(WAIT_SECONDS) or self._columns is None:
             return None
         age = self.feed.age()
-        return InStock(self._columns, now - timedelta(seconds=age)) if age <= OLDEST_SECONDS else None
+        return InStock(self._columns, now - timedelta(seconds=age), self._work) if age <= OLDEST_SECONDS else None
 
     @property
     def size(self) -> int:

@@ -4,9 +4,11 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 
-from domain import inventory
+from domain import capacity, inventory
+from domain.planning.problem import Committed
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House, opened
 from tests.api.test_closing import ends, set_status
@@ -24,14 +26,40 @@ async def limit(house: House, *codes: str, **most: int) -> None:
         capacity = [{"weekday": weekday, **most} for weekday in range(1, 8)]
         answer = await house.ask(Role.ADMIN, SAVE, input={"code": code, "capacity": capacity})
         assert answer["__typename"] == "Location", answer
+    await remembers(house)
+
+
+def days(work: Committed | None) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return the orders and units by site and day, where there are any."""
+    if work is None:
+        return {}
+    return {
+        (site, day): (int(work.orders[site, day]), int(work.units[site, day]))
+        for site, day in np.argwhere(work.orders | work.units).tolist()
+    }
+
+
+async def remembers(house: House) -> None:
+    """Fail unless the gateway plans from what Postgres holds, though it reads only of where something happened."""
+    assert house.gateway
+    async with asyncio.timeout(10):
+        while (stock := await house.gateway.stock.current(now=house.now)) is None:
+            await asyncio.sleep(0.01)
+    snapshot = await house.gateway.networks.current()
+    async with house.gateway.database.reading() as connection:
+        remembered = await stock.work.committed_from(connection, snapshot, house.now)
+        held = await capacity.committed_from(connection, snapshot, house.now)
+    assert days(remembered) == days(held)
 
 
 async def today(house: House, code: str) -> tuple[int, int, int | None, int | None]:
     """Orders and units committed at a location today, and how many are left."""
+    await remembers(house)
     return tuple((await house.ask(Role.OPERATIONS, TODAY, code=code))["capacity"].values())  # type: ignore[return-value]
 
 
 async def agree(house: House) -> None:
+    await remembers(house)
     assert house.gateway
     async with house.gateway.database.reading() as connection:
         assert await inventory.check(connection) == []
