@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain import inventory, orders
+from domain import inventory, orders, transfers
 from domain.assignments import AssignmentLineRow, AssignmentRow, assignments_of, lines_of
 from domain.changing import Changing
 from domain.errors import InvalidInput
@@ -45,6 +45,8 @@ class Cancelling(Changing):
         check_optional_text(reason or "", path=("reason",))
         work = [row for row in await assignments_of(self.connection, [order.id]) if row.status in OPEN]
         released = [movement for row in work for movement in await self.withdraw(row, order)]
+        coming = await transfers.coming(self.connection, order.id)
+        released += await transfers.take_back(self.connection, order.id, coming)
         await inventory.move(self.connection, released, now=self.now)
         parcels = await shipments_of_orders(self.connection, [order.id])
         await self.give_up_parcels([parcel for parcel in parcels if astray(parcel)])
@@ -61,7 +63,7 @@ class Cancelling(Changing):
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> OrderRow:
-        """Call off units that are not picked yet: those that wait for stock first, then the least advanced work.
+        """Call off units that are not picked yet: those that wait or have yet to come, then the least advanced work.
 
         Raises NotFound, VersionConflict, ActionNotAllowed and InvalidInput.
         """
@@ -71,14 +73,19 @@ class Cancelling(Changing):
         known = {line.id: line for line in await orders.lines_of(self.connection, [order.id])}
         _check_lines(wanted, known)
         work = {row.id: row for row in await assignments_of(self.connection, [order.id])}
+        lines = await lines_of(self.connection, list(work))
         to_pick = sorted(
-            (line for line in await lines_of(self.connection, list(work)) if _free(work, line)),
-            key=lambda line: GIVEN_BACK_FIRST.index(AssignmentStatus(work[line.assignment_id].status)),
+            ((line, units) for line in lines if (units := _free(work, line))),
+            key=lambda share: GIVEN_BACK_FIRST.index(AssignmentStatus(work[share[0].assignment_id].status)),
         )
+        coming = await transfers.coming(self.connection, order.id)
+        unsent: dict[str, int] = {}
         taken: dict[AssignmentLineRow, int] = {}
         for index, each in enumerate(wanted):
-            taken |= _share_out(each, known[each.line_id], work, to_pick, ("lines", str(index), "quantity"))
-        changed = await self._give_back(order, work, taken)
+            line, path = known[each.line_id], ("lines", str(index), "quantity")
+            unsent[line.sku] = min(coming[line.sku], max(each.quantity - line.backordered, 0))
+            taken |= _share_out(each, line, line.backordered + unsent[line.sku], to_pick, path)
+        changed = await self._give_back(order, work, taken, unsent)
         await self.connection.executemany(
             "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",
             [(each.line_id, each.quantity) for each in wanted],
@@ -87,9 +94,16 @@ class Cancelling(Changing):
         return await self._end(order, changed, f"{what} cancelled", reason)
 
     async def _give_back(
-        self, order: OrderRow, work: Mapping[UUID, AssignmentRow], taken: Mapping[AssignmentLineRow, int]
+        self,
+        order: OrderRow,
+        work: Mapping[UUID, AssignmentRow],
+        taken: Mapping[AssignmentLineRow, int],
+        unsent: Mapping[str, int],
     ) -> list[AssignmentRow]:
-        """Take units off lines to pick, and work off where none of its lines is left; return the work that changed."""
+        """Take units off lines to pick, and work off where none of its lines is left; return the work that changed.
+
+        `unsent` are units by SKU that need not come to the store any more.
+        """
         await self.connection.executemany(
             "UPDATE assignment_line SET quantity = quantity - $2 WHERE id = $1 AND quantity > $2",
             [(line.id, units) for line, units in taken.items()],
@@ -108,6 +122,7 @@ class Cancelling(Changing):
             self.movement(work[line.assignment_id], line, MovementReason.RELEASED, reserved=-units)
             for line, units in taken.items()
         ]
+        released += await transfers.take_back(self.connection, order.id, unsent)
         await inventory.move(self.connection, released, now=self.now)
         return changed
 
@@ -141,16 +156,19 @@ def _free(work: Mapping[UUID, AssignmentRow], line: AssignmentLineRow) -> int:
 def _share_out(
     wanted: CancelledLine,
     line: OrderLineRow,
-    work: Mapping[UUID, AssignmentRow],
-    to_pick: Sequence[AssignmentLineRow],
+    waiting: int,
+    to_pick: Sequence[tuple[AssignmentLineRow, int]],
     path: Sequence[str],
 ) -> dict[AssignmentLineRow, int]:
-    """Return how many units each line to pick gives back, or raise InvalidInput where too many are picked."""
-    missing = wanted.quantity - min(line.backordered, wanted.quantity)
+    """Return how many units each line to pick gives back, beside those that are `waiting`.
+
+    Raise InvalidInput where too many are picked.
+    """
+    missing = wanted.quantity - min(waiting, wanted.quantity)
     taken: dict[AssignmentLineRow, int] = {}
-    for share in to_pick:
+    for share, free in to_pick:
         if share.order_line_id == line.id and missing:
-            taken[share] = min(_free(work, share), missing)
+            taken[share] = min(free, missing)
             missing -= taken[share]
     if missing:
         message = f"Of {line.sku}, {wanted.quantity - missing} can still be cancelled: the rest is picked."

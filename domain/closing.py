@@ -1,14 +1,16 @@
-"""A location closes: its open work is routed anew, one piece after the other."""
+"""A location closes: its open work, and what orders wait for from there or to there, is routed anew."""
 
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from domain import transfers
 from domain.assignments import Desk
 from domain.network import CLOSING, Networks
 from domain.shortage import SYSTEM
 from domain.timers import Handler, set_timer
 from domain.transaction import Connection
+from domain.vocabulary import TransferStatus
 
 LOOKS_AGAIN = timedelta(minutes=1)
 
@@ -25,6 +27,12 @@ async def _handle(networks: Networks, connection: Connection, key: str, now: dat
     if closed["id"]:
         await Desk(connection=connection, networks=networks, viewer=SYSTEM, now=now).shut(closed["id"])
         await set_timer(connection, CLOSING, key, now)
+    elif transfer := await connection.fetchrow(_NEXT_TRANSFER, UUID(key)):
+        if transfer["status"] == TransferStatus.REQUESTED:
+            await transfers.cancel_transfer(connection, networks, transfer["id"], viewer=SYSTEM, now=now)
+        else:
+            await transfers.shut(connection, networks, transfer["id"], now=now)
+        await set_timer(connection, CLOSING, key, now)
     elif closed["updated_at"] > now - LOOKS_AGAIN:  # an order that was being placed may not have known
         await set_timer(connection, CLOSING, key, now + LOOKS_AGAIN)
 
@@ -36,4 +44,12 @@ SELECT l.updated_at, a.id
         AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
  WHERE l.id = $1 AND l.status = 'CLOSED'
  ORDER BY a.due_at, a.id LIMIT 1
+"""
+_NEXT_TRANSFER = """
+SELECT t.id, t.status FROM transfer t
+ WHERE t.order_id IS NOT NULL
+   AND (t.status = 'REQUESTED' AND $1 IN (t.from_location_id, t.to_location_id)
+        OR t.status = 'IN_TRANSIT' AND t.to_location_id = $1)
+   AND EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = t.id AND l.bound > 0)
+ ORDER BY t.id LIMIT 1
 """

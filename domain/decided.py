@@ -99,7 +99,8 @@ def _run(
 
 
 def _basis(decision: Decision, policy: Policy, micros: int) -> Basis:
-    gap = decision.cover.gap if decision.cover else 0.0
+    cover = decision.fetched.cover if decision.fetched else decision.cover
+    gap = cover.gap if cover else 0.0
     return Basis(policy_name=policy.name, policy_version=policy.version, gap=gap, micros=micros)
 
 

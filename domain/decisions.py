@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from domain.decided import Decided
+from domain.decided import Basis, Decided
 from domain.ids import least_id, new_id
 from domain.planning.explain import MOST_BYTES, Alternative, Candidate, Explanation, dump, explain, read
 from domain.planning.problem import Parcel
@@ -124,6 +124,18 @@ async def decisions_of(connection: Connection, order_ids: Sequence[UUID]) -> lis
         record_class=DecisionRow,
     )
     return rows
+
+
+async def last_basis(connection: Connection, order_id: UUID) -> Basis | None:
+    """Return what an order was last routed by; None where that is not kept any more."""
+    row = await connection.fetchrow(
+        """
+        SELECT policy_name, policy_version, gap, solve_microseconds AS micros
+          FROM routing_decision WHERE order_id = $1 ORDER BY id DESC LIMIT 1
+        """,
+        order_id,
+    )
+    return Basis(**row) if row else None
 
 
 def parcels_of(row: DecisionRow) -> list[Parcel]:

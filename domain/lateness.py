@@ -59,9 +59,11 @@ SELECT a.order_id
            SELECT order_id, status FROM assignment WHERE location_id = l.id AND due_at > $1 AND due_at <= $2
        ) a ON a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED')
 UNION
-SELECT id FROM customer_order
- WHERE promised_latest > $1 AND promised_latest <= $2 AND method = 'DELIVERY'
-   AND status NOT IN ('COMPLETED', 'CANCELLED')
+SELECT o.id FROM customer_order o
+ WHERE o.promised_latest > $1 AND o.promised_latest <= $2
+   AND (o.method = 'DELIVERY'
+        OR EXISTS (SELECT FROM transfer t WHERE t.order_id = o.id AND t.status IN ('REQUESTED', 'IN_TRANSIT')))
+   AND o.status NOT IN ('COMPLETED', 'CANCELLED')
 """
 
 _MARK = """

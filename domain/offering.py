@@ -9,7 +9,7 @@ from uuid import UUID
 from domain import feed, orders
 from domain.decided import Decided
 from domain.ids import new_ids
-from domain.network import Snapshot
+from domain.network import LocationRow, Snapshot
 from domain.planning.problem import Parcel
 from domain.vocabulary import AssignmentStatus, FulfillmentMethod, UpdateKind
 
@@ -31,8 +31,9 @@ class Offered:
 class NewAssignment(NamedTuple):
     """A row of assignment, as it is offered; `suffix` follows the order's number.
 
-    `work_day` is None where the location has no capacity to count against. How long the location may take to answer,
-    and to begin once it has accepted, is in seconds of its opening hours.
+    Where `destination_id` is set, it is a transfer to the order's store, of what that lacks. `work_day` is None where
+    the location has no capacity to count against. How long the location may take to answer, and to begin once it has
+    accepted, is in seconds of its opening hours.
     """
 
     id: UUID
@@ -48,6 +49,7 @@ class NewAssignment(NamedTuple):
     respond_by: datetime | None
     respond_seconds: int | None
     start_seconds: int | None
+    destination_id: UUID | None
 
 
 class NewLine(NamedTuple):
@@ -95,8 +97,11 @@ def offers(
 
     `line_ids` holds the order line of each SKU.
     """
+    suffix = offered.offers_before
     work, policy = Work(), snapshot.policies.named(decided.basis.policy_name if decided.basis else "")
-    for suffix, parcel in enumerate(decided.plan.parcels, offered.offers_before + 1):
+    for parcel in decided.plan.parcels:
+        end = snapshot.location(parcel.destination_code) if parcel.destination_code else None
+        suffix += end is None
         location = snapshot.locations[snapshot.id_by_code[parcel.location_code]]
         assignment_id, *ids = new_ids(now, 1 + len(parcel.shares))
         respond_by = None if offered.held else snapshot.deadline(location.id, policy.respond_within, now)
@@ -110,16 +115,25 @@ def offers(
             now,
             parcel.due_at,
             parcel.arrives_latest,
-            parcel.work_day if location.capacity else None,
+            parcel.work_day if location.capacity and not end else None,
             respond_by,
             _seconds(policy.respond_within),
             _seconds(policy.start_within),
+            end.id if end else None,
         )
         work.assignments.append(assignment)
         work.lines += _lines(parcel, assignment, offered.channel, line_ids, ids)
-        if not offered.held:
+        if end and not offered.held:
+            work.entries.append(_asked(location, parcel, end, offered, now=now))
+        elif not offered.held:
             _announce(work, assignment, offered.channel, f"Offered to {location.name}.")
     return work
+
+
+def _asked(location: LocationRow, parcel: Parcel, end: LocationRow, offered: Offered, *, now: datetime) -> orders.Entry:
+    goods = ", ".join(f"{share.quantity} x {share.sku}" for share in parcel.shares)
+    message = f"{location.name} is asked to send {goods} to {end.name}."
+    return orders.Entry(offered.order_id, now, UpdateKind.ORDER_ROUTED, message, None, end.id)
 
 
 def _announce(work: Work, assignment: NewAssignment, channel: str, sentence: str) -> None:

@@ -290,7 +290,10 @@ _SENTENCES = {
 
 _COUNT_WAITING = """
 WITH counted AS (
-    SELECT l.id, l.quantity - l.cancelled - l.fulfilled - coalesce(sum(w.quantity - w.short), 0) AS waiting
+    SELECT l.id, l.quantity - l.cancelled - l.fulfilled - coalesce(sum(w.quantity - w.short), 0)
+               - coalesce((SELECT sum(c.bound) FROM transfer t JOIN transfer_line c ON c.transfer_id = t.id
+                            WHERE t.order_id = l.order_id AND t.status IN ('REQUESTED', 'IN_TRANSIT')
+                              AND c.sku = l.sku), 0) AS waiting
       FROM order_line l
       LEFT JOIN (assignment_line w JOIN assignment a ON a.id = w.assignment_id AND a.status = ANY ($2::text[]))
              ON w.order_line_id = l.id
@@ -298,6 +301,15 @@ WITH counted AS (
      GROUP BY l.id
 )
 UPDATE order_line l SET backordered = c.waiting FROM counted c WHERE l.id = c.id AND l.backordered <> c.waiting
+"""
+
+
+_WORK = """
+SELECT status, location_id, withheld FROM assignment WHERE order_id = $1
+ UNION ALL
+SELECT 'OFFERED', t.to_location_id, true FROM transfer t
+ WHERE t.order_id = $1 AND t.status IN ('REQUESTED', 'IN_TRANSIT')
+   AND EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = t.id AND l.bound > 0)
 """
 
 
@@ -322,11 +334,11 @@ async def taken(connection: Connection, order_id: UUID) -> OrderRow:
 async def settle(connection: Connection, order: OrderRow, *, actor: str | None, now: datetime) -> None:
     """Bring an order, which the caller has locked, to what its work amounts to, and tell its status where it changed.
 
-    What is neither cancelled, nor fulfilled, nor somebody's open work waits for stock.
+    What is neither cancelled, nor fulfilled, nor somebody's open work, nor on its way to the store waits for stock.
     """
     await connection.execute(_COUNT_WAITING, order.id, sorted(OPEN))
     lines = await lines_of(connection, [order.id])
-    work = await connection.fetch("SELECT status, location_id, withheld FROM assignment WHERE order_id = $1", order.id)
+    work = await connection.fetch(_WORK, order.id)
     status = standing(order, lines, [row["status"] for row in work])
     if status is OrderStatus.FULFILLED and await _delivered(connection, order.id):
         status = OrderStatus.COMPLETED

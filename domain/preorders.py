@@ -55,6 +55,7 @@ SELECT sku, location_id, expected_at
          UNION ALL
         SELECT l.sku, t.to_location_id, t.expected_at
           FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id
-         WHERE l.sku = ANY ($1::text[]) AND t.status = 'IN_TRANSIT' AND t.expected_at IS NOT NULL) coming
+         WHERE l.sku = ANY ($1::text[]) AND t.status = 'IN_TRANSIT' AND l.quantity > l.bound
+           AND t.expected_at IS NOT NULL) coming
  ORDER BY expected_at, location_id
 """

@@ -19,9 +19,10 @@ from domain.planning.problem import Missing, Parcel, Plan, Point, Share
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
 
 ParcelJson: TypeAlias = tuple[
-    str, str | None, Sequence[tuple[str, int]], Sequence[str], float | None, int | None, str | None
+    str, str | None, Sequence[tuple[str, int]], Sequence[str], float | None, int | None, str | None, str | None
 ]
-"""A parcel: location, carrier service, shares, the moments from ready to arrived, km, grams of CO2 and day of work."""
+"""A parcel: location, carrier service, shares, the moments from ready to arrived, km, grams of CO2, day of work and, of
+one that goes to a store, where it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,12 +169,13 @@ def parcel_as_json(parcel: Parcel) -> ParcelJson:
         parcel.distance_km,
         parcel.co2_grams,
         parcel.work_day.isoformat() if parcel.work_day else None,
+        parcel.destination_code,
     )
 
 
-def parcel_from_json(told: ParcelJson) -> Parcel:
-    """Return the parcel of such a JSON; its cost is 0."""
-    location, service, shares, moments, km, co2, work_day = told
+def parcel_from_json(told: Sequence[Any]) -> Parcel:
+    """Return the parcel of such a JSON, which older ones end before its last place; its cost is 0."""
+    location, service, shares, moments, km, co2, work_day, *destination = told
     ready_at, due_at, earliest, latest = map(datetime.fromisoformat, moments)
     return Parcel(
         location_code=location,
@@ -187,4 +189,5 @@ def parcel_from_json(told: ParcelJson) -> Parcel:
         distance_km=km,
         co2_grams=co2,
         work_day=date.fromisoformat(work_day) if work_day else None,
+        destination_code=destination[0] if destination else None,
     )

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from domain import capacity, feed, inventory, lateness, orders
 from domain.cart import CartLine, line_facts, wanted_lines
 from domain.decided import Decided, decide
-from domain.decisions import keep, new_decisions
+from domain.decisions import keep, last_basis, new_decisions
 from domain.errors import OutOfStock
 from domain.inventory import Movement
 from domain.network import Snapshot
 from domain.offering import Offered, Work, offers
 from domain.orders import OrderLineRow, OrderRow
 from domain.places import Address
-from domain.planning.problem import Problem
+from domain.planning.calendar import ready_at, work_day
+from domain.planning.problem import Parcel, Plan, Problem, Share
 from domain.policies import Facts
 from domain.transaction import Connection
 from domain.vocabulary import (
@@ -49,9 +50,9 @@ async def reroute(
 
     `movements` are what the failed try does to stock; they are written together with the new reservations, so that
     all stock rows are locked at once and in order. Locations that rejected an item of this order, or fell short of it,
-    are not asked for it again; once new stock has arrived, those that fell short are. What nobody has stays open. Why
-    it was decided so is kept, but not of stock that came and was of no use. The caller holds the order's lock and
-    settles it after.
+    are not asked for it again; once new stock has arrived, those that fell short are. What nobody has stays open, or is
+    cancelled where no other location may hand it out and the order does not wait. Why it was decided so is kept, but
+    not of stock that came and was of no use. The caller holds the order's lock and settles it after.
     """
     lines = await orders.lines_of(connection, [order.id])
     wish = Wish(order=order, lines=lines, quantities=quantities, trigger=trigger)
@@ -73,8 +74,42 @@ async def reroute(
     if work.assignments:
         await tell(connection, order, work, trigger, now=now)
     if not arrived:
-        await _say_what_is_left(connection, order, work, quantities, now=now)
+        await _see_to_what_is_left(connection, order, work, quantities, known=bool(decided), now=now)
     return bool(work.assignments)
+
+
+async def offer_arrived(
+    connection: Connection, snapshot: Snapshot, order: OrderRow, arrived: Mapping[str, int], *, now: datetime
+) -> None:
+    """Offer an order's store what has come there for it by transfer; the caller has reserved it, and settles the order.
+
+    It is counted against the day on which the store can begin, even where that has no room left: the goods are there.
+    """
+    if order.pickup_location_id is None:
+        return
+    store = snapshot.locations[order.pickup_location_id]
+    site = snapshot.planner.sites[snapshot.site_by_id[store.id]]
+    ready = ready_at(site, now) or now
+    parcel = Parcel(
+        location_code=store.code,
+        service_code=None,
+        shares=tuple(Share(sku=sku, quantity=units) for sku, units in arrived.items() if units),
+        ready_at=ready,
+        due_at=ready,
+        arrives_earliest=ready,
+        arrives_latest=ready,
+        cost=0,
+        work_day=work_day(site, now),
+    )
+    lines = await orders.lines_of(connection, [order.id])
+    wish = Wish(order=order, lines=lines, quantities=arrived, trigger=RoutingTrigger.STOCK_ARRIVED)
+    plan = Plan(method=FulfillmentMethod.PICKUP, level=None, parcels=(parcel,), price=0, cost=0)
+    basis = await last_basis(connection, order.id)
+    work = await work_of(connection, snapshot, wish, [Decided(plan=plan, basis=basis)], now=now)
+    await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
+    await capacity.commit(connection, order.id)
+    await orders.note(connection, work.entries)
+    await feed.record(connection, work.facts)
 
 
 def _reservations(work: Work) -> list[Movement]:
@@ -125,19 +160,30 @@ async def tell(connection: Connection, order: OrderRow, work: Work, trigger: Rou
         await lateness.compare(connection, order, work.arrives_latest, now=now)
 
 
-async def _say_what_is_left(
-    connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, now: datetime
+async def _see_to_what_is_left(
+    connection: Connection, order: OrderRow, work: Work, quantities: Mapping[str, int], *, known: bool, now: datetime
 ) -> None:
-    routed: Counter[str] = Counter()
+    """Tell what nobody can supply, if that is `known`; what is to be picked up and does not wait is cancelled then."""
+    ends = known and order.method == FulfillmentMethod.PICKUP and not order.allow_backorder
+    left = Counter(quantities)
     for line in work.lines:
-        routed[line.sku] += line.quantity
-    left = [f"{n - routed[sku]} x {sku}" for sku, n in quantities.items() if n > routed[sku]]
-    if left:
-        message = f"No other location can supply {', '.join(left)}."
-        told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
-        step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
-        await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
-        await feed.record(connection, [orders.fact(told, step, now=now)])
+        left[line.sku] -= line.quantity
+    goods = ", ".join(f"{units} x {sku}" for sku, units in left.items() if units > 0)
+    if not goods:
+        return
+    if ends:
+        await connection.executemany(
+            "UPDATE order_line SET cancelled = cancelled + $3 WHERE order_id = $1 AND sku = $2",
+            [(order.id, sku, units) for sku, units in left.items() if units > 0],
+        )
+        await connection.execute(
+            "UPDATE customer_order SET version = version + 1, updated_at = $2 WHERE id = $1", order.id, now
+        )
+    message = f"No other location can supply {goods}{': cancelled' if ends else ''}."
+    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
+    step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
+    await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
+    await feed.record(connection, [orders.fact(told, step, now=now)])
 
 
 class Within(StrEnum):
@@ -265,6 +311,10 @@ async def _blocked(connection: Connection, snapshot: Snapshot, wish: Wish) -> ND
         SELECT DISTINCT a.location_id, l.sku FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
          WHERE a.order_id = $1 AND l.sku = ANY ($2::text[])
            AND (a.status IN ('REJECTED', 'EXPIRED') AND l.short < l.quantity OR l.short > 0 AND NOT $3)
+         UNION
+        SELECT t.from_location_id, l.sku FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+         WHERE t.order_id = $1 AND l.sku = ANY ($2::text[])
+           AND (t.status = 'CANCELLED' OR t.status = 'RECEIVED' AND l.received < l.bound)
         """,
         wish.order.id,
         skus,

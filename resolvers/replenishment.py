@@ -75,7 +75,12 @@ async def receive_transfer(info: Info, id: strawberry.ID, lines: list[TransferLi
     came = [line.value() for line in lines]
     async with info.context.database.transaction() as connection:
         row = await motion.receive_transfer(
-            connection, uuid_of(id, "Transfer"), came, viewer=info.context.viewer, now=info.context.now()
+            connection,
+            info.context.networks,
+            uuid_of(id, "Transfer"),
+            came,
+            viewer=info.context.viewer,
+            now=info.context.now(),
         )
     return Transfer.of(row)
 
@@ -83,7 +88,11 @@ async def receive_transfer(info: Info, id: strawberry.ID, lines: list[TransferLi
 async def cancel_transfer(info: Info, id: strawberry.ID) -> TransferResult:
     async with info.context.database.transaction() as connection:
         row = await motion.cancel_transfer(
-            connection, uuid_of(id, "Transfer"), viewer=info.context.viewer, now=info.context.now()
+            connection,
+            info.context.networks,
+            uuid_of(id, "Transfer"),
+            viewer=info.context.viewer,
+            now=info.context.now(),
         )
     return Transfer.of(row)
 

@@ -92,6 +92,7 @@ class MissingLine:
 @strawberry.type(description="One location's share of an option.")
 class PlannedParcel:
     location: Location
+    destination: Location | None = strawberry.field(description="Where a ship-to-store leg ends.")
     carrier_service: CarrierService | None
     lines: list[PlannedLine]
     ready_at: datetime
@@ -103,6 +104,7 @@ class PlannedParcel:
     def of(cls, parcel: problem.Parcel, snapshot: Snapshot) -> "PlannedParcel":
         return cls(
             location=Location.of(snapshot.location(parcel.location_code)),
+            destination=(Location.of(snapshot.location(parcel.destination_code)) if parcel.destination_code else None),
             carrier_service=(
                 CarrierService.of(snapshot.services[parcel.service_code]) if parcel.service_code else None
             ),

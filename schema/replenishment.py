@@ -1,7 +1,7 @@
 """Stock on its way: from suppliers, and from one location to another."""
 
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
@@ -11,10 +11,13 @@ from domain.transfers import TransferLineRow, TransferRow
 from domain.vocabulary import TransferStatus
 from schema.context import Info
 from schema.errors import ActionNotAllowedError, IdempotencyConflictError, InvalidInputError, NotFoundError
-from schema.network import Location, location_of
+from schema.network import CarrierService, Location, location_of
 from schema.options import OutOfStockError
-from schema.paging import Node, global_id
+from schema.paging import Node, global_id, node_of
 from schema.permission import STAFF, edge
+
+if TYPE_CHECKING:
+    from schema.orders import Order
 
 
 @strawberry.type(description="A quantity of one item on its way; received is 0 until the transfer is RECEIVED.")
@@ -34,6 +37,9 @@ class Transfer(Node):
     number: str
     status: TransferStatus
     expected_at: datetime | None
+    due_at: datetime | None = strawberry.field(
+        description="When it has to leave so that the order that waits for it has it as promised."
+    )
     version: int
 
     @classmethod
@@ -44,6 +50,7 @@ class Transfer(Node):
             number=row.number,
             status=TransferStatus(row.status),
             expected_at=row.expected_at,
+            due_at=row.due_at,
             version=row.version,
         )
 
@@ -54,6 +61,19 @@ class Transfer(Node):
     @edge(allow=STAFF, name="to")
     async def target(self, info: Info) -> Location:
         return await location_of(info, self.row.to_location_id)
+
+    @edge(allow=STAFF, description="How it is to travel; null where nobody has said.")
+    async def carrier_service(self, info: Info) -> CarrierService | None:
+        code = self.row.carrier_service_code
+        return CarrierService.of((await info.context.network()).services[code]) if code else None
+
+    @edge(allow=STAFF, description="The order that waits for it at its store; null for a store that has no work of it.")
+    async def order(self, info: Info) -> Annotated["Order", strawberry.lazy("schema.orders")] | None:
+        context, order_id = info.context, self.row.order_id
+        if order_id is None or not await context.may_see_order(order_id):
+            return None
+        row = await context.loaders.order.load(order_id)
+        return node_of(row) if row else None
 
     @edge(allow=STAFF)
     async def lines(self, info: Info) -> list[TransferLine]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from domain import inventory, orders, policies, routing
+from domain import inventory, orders, policies, routing, transfers
 from domain.assignments.moves import EVENTS, MOVES, Event, allowed_actions
 from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of, visible
 from domain.assignments.record import Record
@@ -30,6 +30,7 @@ from domain.vocabulary import (
 COLLECTION = "collection"
 """The kind of the timers that end the wait for a shopper."""
 COLLECT_WITHIN = timedelta(days=7)
+LOOK_AGAIN = timedelta(days=1)
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
 
@@ -112,20 +113,40 @@ class Desk(Record):
         return await self._step(AssignmentAction.PACK, row, order)
 
     async def mark_ready(self, assignment_id: UUID) -> AssignmentRow:
-        """Put the parcel where the shopper collects it, for as long as the policy or COLLECT_WITHIN says."""
+        """Put the parcel where the shopper collects it, for as long as the policy or COLLECT_WITHIN says.
+
+        What of the order is ready there already waits as long: the shopper comes for all of it.
+        """
         row, order = await self._take(assignment_id)
         if row.status == AssignmentStatus.READY_FOR_PICKUP:
             return row
         self._may(AssignmentAction.MARK_READY, row)
         within = await policies.collect_within(self.connection, order.id) or COLLECT_WITHIN
-        await self.connection.execute("UPDATE assignment SET collect_by = $2 WHERE id = $1", row.id, self.now + within)
-        await set_timer(self.connection, COLLECTION, str(row.id), self.now + within)
+        ready = await self.connection.fetch(
+            """
+            UPDATE assignment SET collect_by = $3
+             WHERE id = $1 OR order_id = $2 AND status = 'READY_FOR_PICKUP' RETURNING id
+            """,
+            row.id,
+            order.id,
+            self.now + within,
+        )
+        for each in ready:
+            await set_timer(self.connection, COLLECTION, str(each["id"]), self.now + within)
         return await self._step(AssignmentAction.MARK_READY, row, order)
 
     async def give_up(self, assignment_id: UUID) -> None:
-        """Cancel what nobody has collected in time; it stays reserved until the location has put it back."""
+        """Cancel what nobody has collected in time; it stays reserved until the location has put it back.
+
+        As long as more of the order is to come to the store, the shopper is waited for.
+        """
         row, order = await self._take(assignment_id)
         if row.status not in EVENTS[Event.GIVE_UP].sources or row.collect_by is None or row.collect_by > self.now:
+            return
+        if await transfers.coming(self.connection, order.id):
+            later = self.now + LOOK_AGAIN
+            await self.connection.execute("UPDATE assignment SET collect_by = $2 WHERE id = $1", row.id, later)
+            await set_timer(self.connection, COLLECTION, str(row.id), later)
             return
         await self.connection.executemany(
             "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",

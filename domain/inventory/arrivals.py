@@ -21,7 +21,8 @@ async def arrivals(connection: Connection, skus: Collection[str]) -> list[Arriva
           FROM (SELECT sku, expected_at FROM receipt WHERE sku = ANY ($1::text[]) AND received < quantity
                  UNION ALL
                 SELECT l.sku, t.expected_at FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id
-                 WHERE l.sku = ANY ($1::text[]) AND t.status = 'IN_TRANSIT' AND t.expected_at IS NOT NULL) coming
+                 WHERE l.sku = ANY ($1::text[]) AND t.status = 'IN_TRANSIT' AND l.quantity > l.bound
+           AND t.expected_at IS NOT NULL) coming
          GROUP BY sku
         """,
         list(skus),

@@ -66,11 +66,29 @@ WITH work AS (
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
      WHERE a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
      GROUP BY l.order_line_id
+), coming AS (
+    SELECT t.order_id, l.sku, sum(l.bound) AS quantity
+      FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+     WHERE t.order_id IS NOT NULL AND t.status IN ('REQUESTED', 'IN_TRANSIT')
+     GROUP BY t.order_id, l.sku
 )
-SELECT format('%s of order %s: %s ordered, but %s fulfilled, %s cancelled, %s backordered and %s in open work.',
-              l.sku, o.number, l.quantity, l.fulfilled, l.cancelled, l.backordered, coalesce(w.quantity, 0))
+SELECT format('%s of order %s: %s ordered, but %s fulfilled, %s cancelled, %s backordered, %s in open work, '
+              '%s to come.', l.sku, o.number, l.quantity, l.fulfilled, l.cancelled, l.backordered,
+              coalesce(w.quantity, 0), coalesce(c.quantity, 0))
   FROM order_line l JOIN customer_order o ON o.id = l.order_id LEFT JOIN work w ON w.order_line_id = l.id
- WHERE l.quantity <> l.fulfilled + l.cancelled + l.backordered + coalesce(w.quantity, 0) ORDER BY 1
+  LEFT JOIN coming c ON c.order_id = l.order_id AND c.sku = l.sku
+ WHERE l.quantity <> l.fulfilled + l.cancelled + l.backordered + coalesce(w.quantity, 0) + coalesce(c.quantity, 0)
+UNION ALL
+SELECT format('%s of transfer %s: bound to an order that does not have it at that store.', l.sku, t.number)
+  FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+ WHERE l.bound > 0
+   AND NOT EXISTS (SELECT FROM customer_order o JOIN order_line w ON w.order_id = o.id
+                    WHERE o.id = t.order_id AND o.pickup_location_id = t.to_location_id AND w.sku = l.sku)
+UNION ALL
+SELECT format('%s of transfer %s: of %s to send an order waits for %s.', l.sku, t.number, l.quantity, l.bound)
+  FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+ WHERE t.order_id IS NOT NULL AND t.status = 'REQUESTED' AND l.bound <> l.quantity
+ORDER BY 1
 """
 
 # No foreign key holds the rows that placing writes together: docs/adr/0008.

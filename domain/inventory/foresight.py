@@ -16,6 +16,11 @@ async def foresee(connection: Connection, short: Collection[Key], others: Collec
         await connection.execute(_LOCK_LEVELS, *_columns(others), sorted({sku for sku, _ in short}))
 
 
+async def lock_items(connection: Connection, skus: Collection[str]) -> None:
+    """Lock each level of these items, for who has to look for them anywhere after changing some of their levels."""
+    await connection.execute(_LOCK_LEVELS, [], [], sorted(set(skus)))
+
+
 def _columns(keys: Collection[Key]) -> tuple[list[str], list[object]]:
     return [sku for sku, _ in keys], [location_id for _, location_id in keys]
 

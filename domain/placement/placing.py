@@ -62,7 +62,9 @@ class Placement:
         promise = await self._promise(order, now=now)
         if promise:
             # What a token names does not cease to exist, and the commit checks the rest.
-            snapshot = await self.networks.knowing([parcel.location_code for parcel in promise.plan.parcels])
+            plan = promise.plan
+            codes = [parcel.location_code for parcel in plan.parcels] + ([plan.pickup_code] if plan.pickup_code else [])
+            snapshot = await self.networks.knowing(codes)
             wanted = chosen(order, promise, snapshot)
         else:
             snapshot = await self.networks.current()

@@ -93,7 +93,12 @@ class Explanation:
 
 
 def explain(decision: Decision) -> Explanation:
-    """Return how a decision came about: the best candidates, some that were stopped, and how many by which fence."""
+    """Return how a decision came about: the best candidates, some that were stopped, and how many by which fence.
+
+    Of a pickup for which something is fetched, those are told that it might come from.
+    """
+    if decision.fetched:
+        return _fetched(decision, explain(decision.fetched))
     ground, legs, cover = decision.ground, decision.legs, decision.cover
     rated = _open(ground, legs, cover) if legs and cover else []
     sites, stops = _stopped_at(ground)
@@ -113,6 +118,33 @@ def explain(decision: Decision) -> Explanation:
         stopped={kind: count for kind, count in by_fence.items() if count},
         candidates=candidates,
         alternatives=_alternatives(decision),
+    )
+
+
+def _fetched(decision: Decision, told: Explanation) -> Explanation:
+    """Return the explanation of a pickup: of what is there, and, as it is `told`, of what is fetched."""
+    legs, cover = decision.legs, decision.cover
+    cost = decision.plan.cost if decision.plan else 0
+    if legs is None or cover is None:
+        return replace(told, cost=cost)
+    store = next(candidate for candidate in _open(decision.ground, legs, cover) if candidate.chosen)
+    code, own = store.location_code, _charged(legs, cover)
+    others = [candidate for candidate in told.candidates if candidate.location_code != code]
+    return replace(
+        told,
+        cost=cost,
+        ratings={
+            kind: own.get(kind, 0) + told.ratings.get(kind, 0) for kind in RatingKind if kind in {*own, *told.ratings}
+        },
+        candidates=[store, *others],
+        alternatives=[
+            Alternative(
+                parcel_count=each.parcel_count + 1,
+                cost=each.cost + sum(own.values()),
+                location_codes=(code, *each.location_codes),
+            )
+            for each in told.alternatives
+        ],
     )
 
 

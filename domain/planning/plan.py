@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from domain.errors import InvalidInput
 from domain.planning.calendar import order_before
 from domain.planning.costs import Legs, price
-from domain.planning.fences import SENTENCES
+from domain.planning.fences import Mask
 from domain.planning.ground import Ground, delivery_ground, given, pickup_ground
 from domain.planning.lots import Lots, divide
 from domain.planning.network import distances_km
@@ -25,9 +26,11 @@ from domain.planning.problem import (
     Unavailable,
 )
 from domain.planning.rates import Cover, Rates, Take
+from domain.planning.reasons import reasons, too_many
 from domain.planning.search import bound, search
 from domain.planning.solve import MOST_EXACT, Table, cheapest, tabulate
-from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
+from domain.planning.timetable import timetable
+from domain.vocabulary import FenceKind, FulfillmentMethod, ServiceLevel, UnavailabilityCode
 
 MOST_LINES = 100
 
@@ -37,7 +40,8 @@ class Decision:
     """What was decided for a method and a level, and all it was made from; `explain` tells it.
 
     `plan` is None where there is none. `legs` are those that were open, `cover` the parcels they take, `table` what
-    else they could have done, where that is known exactly; all three are None where nothing was open.
+    else they could have done, where that is known exactly; all three are None where nothing was open. `fetched` is what
+    was decided on that which a pickup store lacks and others send there.
     """
 
     ground: Ground
@@ -47,6 +51,7 @@ class Decision:
     legs: Legs | None = None
     cover: Cover | None = None
     table: Table | None = None
+    fetched: "Decision | None" = None
 
 
 def plan_deliveries(problem: Problem) -> Answer:
@@ -63,10 +68,10 @@ def plan_deliveries(problem: Problem) -> Answer:
 
 
 def plan_pickups(problem: Problem) -> Answer:
-    """Return one pickup for each location: complete ones first, each kind by distance (by code where that is unknown).
+    """Return one pickup for each location: those that have all first, each kind by distance (by code where unknown).
 
-    At most `pickup_limit` locations within `within_km` are asked, or all of `pickup_codes`. Raise InvalidInput for a
-    cart of no lines or of more than 100.
+    What a location lacks is sent there by others. At most `pickup_limit` locations within `within_km` are asked, or all
+    of `pickup_codes`. Raise InvalidInput for a cart of no lines or of more than 100.
     """
     return _answer(decide_pickups(problem), ranked=False)
 
@@ -87,16 +92,37 @@ def decide_pickups(problem: Problem) -> tuple[Decision, ...]:
     km = None if problem.destination is None else distances_km(problem.network, problem.destination)
     common = given(problem, km)
     ground, wanted = pickup_ground(common), common.wanted
+    own = np.zeros_like(common.stock)
     sites = np.flatnonzero(ground.open[0])
-    handed = np.minimum(ground.room(np.zeros_like(sites), sites), wanted)
-    order = np.lexsort((sites, np.zeros(sites.size) if km is None else km[sites], (handed < wanted).any(axis=1)))
-    unavailable = tuple(_reasons(ground, None, handed.max(axis=0, initial=0)))
+    own[sites] = np.minimum(ground.room(np.zeros_like(sites), sites), wanted)
+    fetchable = _hosts(ground) & common.usable[problem.network.active & problem.network.ships].any(axis=0)
+    asked = np.flatnonzero(own.any(axis=1) | fetchable.any(axis=1))
+    order = np.lexsort((asked, np.zeros(asked.size) if km is None else km[asked], (own[asked] < wanted).any(axis=1)))
     if problem.pickup_codes is None:
         order = order[: max(problem.pickup_limit, 0)]
-    if not order.size:
-        return (Decision(ground=ground, level=None, plan=None, unavailable=unavailable),)
-    decisions = list(_pickups(ground, sites[order], handed[order]))
-    return (replace(decisions[0], unavailable=unavailable), *decisions[1:])
+    sites = asked[order]
+    having = sites[own[sites].any(axis=1)]
+    there = dict(zip(having.tolist(), _pickups(ground, having, own[having]), strict=True))
+    found = [_pickup(ground, site, there.get(site), own[site], fetchable[site]) for site in sites.tolist()]
+    decisions = [decision for decision in found if decision] or [Decision(ground=ground, level=None, plan=None)]
+    handed = np.maximum.reduce([own.max(axis=0, initial=0), *(_handed(decision) for decision in decisions)])
+    unavailable = tuple(reasons(ground, None, handed))
+    return replace(decisions[0], unavailable=unavailable), *decisions[1:]
+
+
+def _hosts(ground: Ground) -> Mask:
+    """Return which sites may hand out which lines, wherever these lie (sites, lines)."""
+    hosts: Mask = np.ones_like(ground.given.usable)
+    for screen in takewhile(lambda each: each.kind is not FenceKind.STOCK, ground.screens):
+        hosts &= screen.passes[0]
+    return hosts
+
+
+def _handed(decision: Decision) -> NDArray[np.int64]:
+    """Return how much of each line a decision's plan has (lines,)."""
+    missing = {each.sku: each.quantity for each in decision.plan.missing} if decision.plan else {}
+    lines = decision.ground.problem.lines
+    return np.array([line.quantity - missing.get(line.sku, 0) if decision.plan else 0 for line in lines])
 
 
 def rank(plans: Iterable[Plan]) -> tuple[Plan, ...]:
@@ -131,13 +157,13 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     if not lots.able.any(axis=0).all():
         lots = divide(ground.room(rows, sites), sites, ground.given.stock, wanted)
     covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
-    unavailable = tuple(_reasons(ground, level, covered))
+    unavailable = tuple(reasons(ground, level, covered))
     if not lots.line.size:
         return Decision(ground=ground, level=level, plan=None, unavailable=unavailable)
     legs = price(ground, rows, sites, lots)
     table, cover = _covered(legs, ground.problem.policy.most_parcels)
     if not cover.takes:
-        unavailable = (*unavailable, _too_many(level, ground.problem))
+        unavailable = (*unavailable, too_many(level, ground.problem))
     return Decision(
         ground=ground,
         level=level,
@@ -190,6 +216,97 @@ def _charged(ground: Ground, sites: NDArray[np.int64], handed: NDArray[np.int64]
     lots = Lots(line=lines, quantity=handed[lines], able=np.ones((sites.size, lines.size), dtype=np.bool_))
     legs = price(ground, np.zeros_like(sites), sites, lots)
     return legs, legs.rates.totals(np.arange(sites.size), lots.able)
+
+
+def _pickup(
+    ground: Ground, site: int, there: Decision | None, own: NDArray[np.int64], fetchable: Mask
+) -> Decision | None:
+    """Return the pickup at a site of its `own`, planned `there`, and of what it lacks and is `fetchable` (lines,).
+
+    None where it has nothing, and gets nothing.
+    """
+    lacking = np.where(fetchable, ground.given.wanted - own, 0)
+    fetched = _fetched(ground.problem, site, lacking) if lacking.any() else None
+    return (fetched and _joined(ground, site, there, fetched)) or there
+
+
+def _fetched(problem: Problem, site: int, lacking: NDArray[np.int64]) -> Decision | None:
+    """Return the delivery to a site of what it lacks (lines,): at the first level that brings all, else the most."""
+    place, lines = problem.network.sites[site], np.flatnonzero(lacking)
+    available = problem.available[:, lines]
+    available[site] = 0
+    km = distances_km(problem.network, place.position)
+    wanted = [replace(problem.lines[line], quantity=int(lacking[line])) for line in lines.tolist()]
+    blocked, idle_days = problem.blocked, problem.idle_days
+    common = given(
+        replace(
+            problem,
+            lines=wanted,
+            available=available,
+            blocked=None if blocked is None else blocked[:, lines],
+            idle_days=None if idle_days is None else idle_days[:, lines],
+            country=place.country,
+            destination=place.position,
+        ),
+        km,
+    )
+    best: tuple[int, Decision] | None = None
+    for level in ServiceLevel:
+        decision = _delivery(delivery_ground(common, level, km), level)
+        left = sum(each.quantity for each in decision.plan.missing) if decision.plan else 0
+        if decision.plan and (best is None or left < best[0]):
+            best = left, decision
+        if best and not best[0]:
+            break
+    return best[1] if best else None
+
+
+def _joined(ground: Ground, site: int, there: Decision | None, fetched: Decision) -> Decision | None:
+    """Return the pickup at a site of what it has and of what is fetched; None where that is later than was promised."""
+    problem, place, plan = ground.problem, ground.problem.network.sites[site], fetched.plan
+    own = there.plan if there else None
+    arrivals = (plan.earliest, plan.latest) if plan else ()
+    ready = [moment for moment in (_ready(ground, site, arrival) for arrival in arrivals) if moment]
+    if plan is None or len(ready) < len(arrivals):
+        return None
+    earliest, latest = (max(moment, own.latest) if own else moment for moment in ready)
+    if problem.promised_latest is not None and latest > problem.promised_latest:
+        return None
+    waits = [
+        replace(parcel, due_at=latest, arrives_earliest=latest, arrives_latest=latest)
+        for parcel in (own.parcels if own else ())
+    ]
+    legs = [replace(parcel, destination_code=place.code) for parcel in plan.parcels]
+    joined = Plan(
+        method=FulfillmentMethod.PICKUP,
+        level=None,
+        parcels=(*waits, *legs),
+        price=0,
+        cost=plan.cost + (own.cost if own else 0),
+        missing=_left(problem, (*waits, *legs)),
+        order_before=plan.order_before,
+        pickup_code=place.code,
+        distance_km=None if ground.given.km is None else float(ground.given.km[site]),
+        expected=(earliest, latest),
+    )
+    whole = there or Decision(ground=ground, level=None, plan=None)
+    return replace(whole, plan=joined, fetched=fetched)
+
+
+def _ready(ground: Ground, site: int, arrived: datetime) -> datetime | None:
+    """Return when a site has made ready what arrives there at a moment: in its opening hours, on a day with room."""
+    available = ground.problem.available.copy()
+    available[site] = ground.given.wanted
+    promise = timetable(replace(ground.problem, now=arrived, available=available)).pickup(site)
+    return promise.ready_at if promise else None
+
+
+def _left(problem: Problem, parcels: Sequence[Parcel]) -> tuple[Missing, ...]:
+    """Return what of the lines no parcel carries."""
+    left = {line.sku: line.quantity for line in problem.lines}
+    for share in (share for parcel in parcels for share in parcel.shares):
+        left[share.sku] -= share.quantity
+    return tuple(Missing(sku=sku, quantity=quantity) for sku, quantity in left.items() if quantity)
 
 
 def _plan(legs: Legs, ground: Ground, cover: Cover, level: ServiceLevel | None, left: NDArray[np.int64]) -> Plan:
@@ -255,40 +372,3 @@ def _require_solvable(problem: Problem) -> None:
     if not 1 <= count <= MOST_LINES:
         message = f"A cart has 1 to {MOST_LINES} different items; this one has {count}."
         raise InvalidInput(message=message, path=["lines"])
-
-
-def _too_many(level: ServiceLevel, problem: Problem) -> Unavailable:
-    code = UnavailabilityCode.TOO_MANY_PARCELS
-    message = SENTENCES[code].format(wish=_wish(level, problem), goods="the cart")
-    return Unavailable(method=FulfillmentMethod.DELIVERY, level=level, code=code, message=message)
-
-
-def _wish(level: ServiceLevel | None, problem: Problem) -> str:
-    return "pickup" if level is None else f"{level.lower().replace('_', '-')} delivery to {problem.country}"
-
-
-def _reasons(ground: Ground, level: ServiceLevel | None, covered: NDArray[np.int64]) -> Iterator[Unavailable]:
-    """Tell why there is no plan, where there is none, and of which lines less can be had than is wanted."""
-    problem, wanted = ground.problem, ground.given.wanted
-    if (covered >= wanted).all():
-        return
-    method = FulfillmentMethod.PICKUP if level is None else FulfillmentMethod.DELIVERY
-    wish = _wish(level, problem)
-    left = ground.left()
-    if not covered.any() and (code := ground.stopped_by((left == 0).all(axis=1))):
-        message = SENTENCES[code].format(wish=wish, goods="the cart")
-        yield Unavailable(method=method, level=level, code=code, message=message)
-    for index in np.flatnonzero(covered < wanted).tolist():
-        line = problem.lines[index]
-        code = ground.stopped_by(left[:, index] < wanted[index])
-        if code is UnavailabilityCode.OUT_OF_STOCK:
-            most = next(left[place, index] for place, screen in enumerate(ground.screens) if screen.code is code)
-            found = f"more than {most}" if most else "any"
-            who = "no location that offers" if level is None else "the locations that offer"
-            has = "has" if level is None else "do not have"
-            message = f"{line.quantity} of {line.sku} are wanted; {who} {wish} {has} {found}."
-        elif covered.any() and code is not None:
-            message = SENTENCES[code].format(wish=wish, goods=line.sku)
-        else:
-            continue
-        yield Unavailable(method=method, level=level, sku=line.sku, code=code, message=message)

@@ -224,9 +224,10 @@ class Share:
 class Parcel:
     """One location's share of a plan.
 
-    `service_code` is None for pickup. `due_at` is when it has to be ready at the latest (the carrier's collection, or
-    `ready_at` for pickup). `cost` is what its ratings come to, in minor units. `work_day` is the local day on which the
-    work begins, and whose capacity it uses.
+    `destination_code` is where it ends that goes to the store which hands it out, None otherwise. `service_code` is
+    None for what is handed out where it lies. `due_at` is when it has to be ready at the latest (the carrier's
+    collection, or the moment from which all is handed out). `cost` is what its ratings come to, in minor units.
+    `work_day` is the local day on which the work begins, and whose capacity it uses.
     """
 
     location_code: str
@@ -240,6 +241,7 @@ class Parcel:
     distance_km: float | None = None
     co2_grams: int | None = None
     work_day: date | None = None
+    destination_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +269,8 @@ class Plan:
     pickup_code: str | None = None
     distance_km: float | None = None
     expected: tuple[datetime, datetime] | None = None
-    """When it would arrive at the earliest and the latest, for a plan without parcels: all of it has yet to come."""
+    """When the shopper has it at the earliest and the latest, where its parcels do not tell: all of it has yet to come,
+    or a store has to make ready what comes to it."""
 
     @property
     def earliest(self) -> datetime:

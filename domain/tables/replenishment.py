@@ -30,10 +30,17 @@ class Receipt(SQLModel, table=True):
 
 
 class Transfer(SQLModel, table=True):
-    """Stock that goes from one location to another: reserved until it is dispatched, then incoming."""
+    """Stock that goes from one location to another: reserved until it is dispatched, then incoming.
+
+    `order_id` is the order that waits for it, which it was written with (docs/adr/0008), and `due_at` when it has to
+    leave for that order's promise.
+    """
 
     __tablename__ = "transfer"
-    __table_args__ = (sa.Index("transfer_created", "created_at", "id"),)
+    __table_args__ = (
+        sa.Index("transfer_created", "created_at", "id"),
+        sa.Index("transfer_order", "order_id", postgresql_where=sa.text("order_id IS NOT NULL")),
+    )
 
     id: UUID = Field(primary_key=True)
     number: str = Field(unique=True)
@@ -43,14 +50,18 @@ class Transfer(SQLModel, table=True):
     expected_at: datetime | None = Field(default=None, sa_type=moment())
     created_at: datetime = Field(sa_type=moment())
     version: int
+    order_id: UUID | None = None
+    due_at: datetime | None = Field(default=None, sa_type=moment())
+    carrier_service_code: str | None = None
 
 
 class TransferLine(SQLModel, table=True):
-    """A quantity of one item on its way."""
+    """A quantity of one item on its way, of which an order waits for `bound` units."""
 
     __tablename__ = "transfer_line"
     __table_args__ = (
         sa.CheckConstraint("quantity > 0 AND received >= 0", "transfer_line_quantities"),
+        sa.CheckConstraint("bound BETWEEN 0 AND quantity", "transfer_line_bound"),
         sa.Index("transfer_line_sku", "sku"),
     )
 
@@ -59,6 +70,7 @@ class TransferLine(SQLModel, table=True):
     position: int
     quantity: int
     received: int = Field(sa_column_kwargs={"server_default": "0"})
+    bound: int = Field(sa_column_kwargs={"server_default": "0"})
 
 
 class Holdback(SQLModel, table=True):

@@ -71,7 +71,7 @@ FIELDS = {
     "StockMovement": {
         "staff": "id sku location reason onHandDelta reservedDelta order occurredAt note",
     },
-    "Transfer": {"staff": "id number status from to lines expectedAt version"},
+    "Transfer": {"staff": "id number status from to lines order carrierService expectedAt dueAt version"},
     "TransferLine": {"staff": "sku quantity received"},
     "Receipt": {"staff": "id reference location sku quantity received expectedAt"},
     "Item": {"everybody": "id sku name weightGrams tags barcodes imageUrl availability"},
@@ -85,7 +85,7 @@ FIELDS = {
     "Reservation": {"not stores": "id option lines expiresAt"},
     "ReservedLine": {"not stores": "sku quantity location"},
     "PlannedParcel": {
-        "not stores": "location carrierService lines readyAt arrivesEarliest arrivesLatest co2Grams"
+        "not stores": "location destination carrierService lines readyAt arrivesEarliest arrivesLatest co2Grams"
     },
     "PlannedLine": {"everybody": "sku quantity"},
     "MissingLine": {"not stores": "sku quantity nextAvailable"},

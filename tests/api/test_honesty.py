@@ -32,6 +32,7 @@ async def test_each_of_a_thousand_options_is_had_with_the_locations_the_price_an
     await inventory.import_stock(gateway.database, plenty, on_error=OnRowError.REJECT_ALL, now=house.now)
     snapshot = await gateway.networks.current()
     methods: Counter[FulfillmentMethod] = Counter()
+    transferred = 0
     for n in range(HOW_MANY):
         now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=random.randrange(YEAR))
         skus = random.sample(["mug", "lamp", "pen", "rug"], random.randint(1, 3))
@@ -60,10 +61,23 @@ async def test_each_of_a_thousand_options_is_had_with_the_locations_the_price_an
             done = Counter[tuple[object, str]]()
             for line in await lines_of(connection, list(work)):
                 done[work[line.assignment_id].location_id, line.sku] += line.quantity
+            sent = await connection.fetch(
+                """
+                SELECT from_location_id, to_location_id, sku, bound, expected_at
+                  FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id WHERE t.order_id = $1
+                """,
+                order.id,
+            )
+            for source, target, sku, units, expected_at in sent:
+                done[source, sku] += units
+                assert target == order.pickup_location_id
+                assert expected_at < order.promised_latest, now
+            transferred += bool(sent)
         taken = Counter[tuple[object, str]]()
         for parcel in plan.parcels:
             for share in parcel.shares:
                 taken[snapshot.id_by_code[parcel.location_code], share.sku] += share.quantity
         assert done == taken, now
         methods[plan.method] += 1
+    assert transferred > HOW_MANY / 10
     assert min(methods[method] for method in FulfillmentMethod) > HOW_MANY / 10

@@ -231,12 +231,16 @@ async def test_five_wrong_codes_lock_the_parcel_for_a_while_even_for_the_right_o
     assert collected["status"] == "COLLECTED"
 
 
-async def test_a_rejected_pickup_is_routed_to_no_other_store(house: House) -> None:
+async def test_a_rejected_pickup_stays_at_its_store_what_another_has_is_sent_there(house: House) -> None:
     order = await house.place("pickup", [("pen", 2)], method="PICKUP", pickupLocationId=house.ids["SM"], shipTo=None)
     (work,) = await house.work(order["id"])
-    await reject(house, work, "CLOSED")
+    await reject(house, work, "DAMAGED")
     assert len(await house.work(order["id"])) == 1
-    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
+    assert (await house.order(order["id"]))["status"] == "ROUTED"
+    edges = (await house.ask(Role.OPERATIONS, "{ transfers { edges { node { from { code } to { code } } } } }"))[
+        "edges"
+    ]
+    assert edges == [{"node": {"from": {"code": "SN"}, "to": {"code": "SM"}}}]
 
 
 @pytest.mark.parametrize(

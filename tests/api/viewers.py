@@ -276,16 +276,25 @@ async def _place(house: House, key: str, lines: list[tuple[str, int]], name: str
     return order
 
 
+async def _bound(house: House, order: str) -> str:
+    """Return the transfer that an order waits for."""
+    query = "{ transfers(first: 100) { edges { node { id order { id } } } } }"
+    nodes = [edge["node"] for edge in (await house.ask(Role.ADMIN, query))["edges"]]
+    (found,) = [node["id"] for node in nodes if node["order"] == {"id": order}]
+    return str(found)
+
+
 async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, name: str) -> Share:
     house, place = town.house, town.house.ids[code]
     keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "sent", "dropped")]
     at_counter = {"method": "PICKUP", "pickupLocationId": place}
-    pickup = await _place(house, keys[0], [(sku, 2)], name, **at_counter)
+    pickup = await _place(house, keys[0], [(sku, 2), ("rug", 1)], name, **at_counter)
     others = [await _place(house, key, [(sku, 1)], name) for key in keys[1:4]]
     alone = [pickup, *others, await _place(house, keys[4], [(sku, 1)], name, **at_counter)]
     parcel, offered, refused, sent, dropped = [(await house.work(order["id"]))[0] for order in alone]
     (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
     motion, numbers = await _motion(house, code)
+    motion["bound"] = await _bound(house, pickup["id"])
     works = [work, parcel, offered, refused, sent, dropped]
     for step in (
         f'rejectAssignment(id: "{refused["id"]}", reason: OTHER)',

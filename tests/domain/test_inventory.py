@@ -477,7 +477,11 @@ LEVEL = "INSERT INTO stock (sku, location_id, on_hand, updated_at) VALUES ('{}',
         ),
         (
             ORDER,
-            "mug of order CD1: 5 ordered, but 1 fulfilled, 0 cancelled, 2 backordered and 0 in open work.",
+            "mug of order CD1: 5 ordered, but 1 fulfilled, 0 cancelled, 2 backordered, 0 in open work, 0 to come.",
+        ),
+        (
+            TRANSFER.replace("'{}'", "'CANCELLED'").replace("quantity)", "quantity, bound)").replace("0, 2", "0, 2, 1"),
+            "mug of transfer T1: bound to an order that does not have it at that store.",
         ),
     ],
 )

@@ -1,13 +1,15 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from domain.errors import InvalidInput
+from domain.planning.explain import dump, explain, load
 from domain.planning.network import distances_km, make_network
-from domain.planning.plan import plan_deliveries, plan_pickups, rank
+from domain.planning.plan import decide_pickups, plan_deliveries, plan_pickups, rank
 from domain.planning.problem import (
+    DayCapacity,
     Missing,
     Share,
 )
@@ -18,6 +20,7 @@ from domain.vocabulary import (
     UnavailabilityCode,
 )
 from tests.domain.carts import (
+    BERLIN,
     EVENING,
     HAMBURG,
     MITTE,
@@ -26,6 +29,7 @@ from tests.domain.carts import (
     STORE,
     STORE_2,
     WAREHOUSE,
+    committed,
     only,
     pack,
     problem,
@@ -155,7 +159,7 @@ def test_pickup_is_offered_at_the_nearest_stores_complete_ones_first() -> None:
     assert [(plan.pickup_code, plan.missing) for plan in answer.plans] == [
         ("BER-2", ()),
         ("HAM-1", ()),
-        ("BER-1", (Missing(sku="S0", quantity=1),)),
+        ("BER-1", ()),  # one of its own, and one that is sent to it
     ]
     assert answer.unavailable == ()
     plan = answer.plans[0]
@@ -189,7 +193,7 @@ def test_pickup_without_a_position_goes_by_code() -> None:
 
 
 def test_a_pickup_that_stock_forbids_says_how_much_there_is() -> None:
-    answer = plan_pickups(problem([[2, 0], [1, 0], [9, 9]], (3, 1)))
+    answer = plan_pickups(problem([[2, 0], [1, 0], [9, 9]], (3, 1), services=()))
     assert [plan.missing for plan in answer.plans] == [
         (Missing(sku="S0", quantity=1), Missing(sku="S1", quantity=1)),
         (Missing(sku="S0", quantity=2), Missing(sku="S1", quantity=1)),
@@ -203,6 +207,63 @@ def test_a_pickup_that_stock_forbids_says_how_much_there_is() -> None:
 def test_pickup_keeps_a_promise_already_given() -> None:
     late = plan_pickups(replace(problem([[1], [1], [1]]), promised_latest=MONDAY))
     assert reasons(late) == [(UnavailabilityCode.CUTOFF_PASSED, None, None)]
+
+
+# ---------------------------------------------------------------- ship to store
+
+
+def test_what_a_store_lacks_is_sent_there_and_handed_out_with_its_own_once_it_has_made_ready_what_came() -> None:
+    first, second = plan_pickups(problem([[3, 1], [0, 0], [9, 9]], (1, 2))).plans
+    own, leg = first.parcels
+    assert (first.pickup_code, first.missing, first.price) == ("BER-1", (), 0)
+    assert (own.location_code, own.destination_code, own.shares) == (
+        "BER-1", None, (Share(sku="S0", quantity=1), Share(sku="S1", quantity=1)),
+    )  # fmt: skip
+    assert (leg.location_code, leg.destination_code, leg.service_code) == ("WH-1", "BER-1", "post")
+    assert leg.shares == (Share(sku="S1", quantity=1),)
+    # Collected on Monday at 16:00, there by Wednesday at 18:00, ready an hour later.
+    assert leg.arrives_latest == datetime(2026, 11, 25, 18, tzinfo=BERLIN)
+    assert (first.latest, own.arrives_latest) == (leg.arrives_latest + timedelta(hours=1),) * 2
+    assert leg.arrives_earliest < first.earliest < first.latest == own.due_at
+    assert (first.cost, first.order_before) == (own.cost + leg.cost, datetime(2026, 11, 23, 15, tzinfo=BERLIN))
+    assert [(each.location_code, each.destination_code) for each in second.parcels] == [("WH-1", "BER-2")]
+    assert second.pickup_code == "BER-2"
+
+
+def test_a_store_that_is_shut_or_has_its_hands_full_when_goods_come_hands_them_out_later() -> None:
+    wednesday, thursday = date(2026, 11, 25), date(2026, 11, 26)
+    shut = replace(STORE, closures=frozenset({wednesday}))
+    full = replace(STORE, capacity=(DayCapacity(weekday=3, orders=0), DayCapacity(weekday=4, orders=1)))
+    for store in (shut, full):
+        cart = problem([[0], [9]], sites=[store, WAREHOUSE])
+        assert only(plan_pickups(cart)).latest == datetime(2026, 11, 26, 10, tzinfo=BERLIN)
+    busy = replace(cart, committed=committed(cart.network, {("BER-1", thursday): (1, 1)}))
+    assert only(plan_pickups(busy)).latest == datetime(2026, 11, 27, 10, tzinfo=BERLIN)
+
+
+def test_what_nobody_can_send_is_missing_and_a_promise_given_is_kept_or_not_repeated() -> None:
+    cart = replace(problem([[1, 0], [0, 0], [0, 0]], (3, 1)), pickup_codes=["BER-1"])
+    assert only(plan_pickups(cart)).missing == (Missing(sku="S0", quantity=2), Missing(sku="S1", quantity=1))
+    cart = replace(problem([[1, 0], [0, 0], [9, 9]], (1, 1)), pickup_codes=["BER-1"])
+    promised = only(plan_pickups(cart)).latest
+    assert only(plan_pickups(replace(cart, promised_latest=promised))).missing == ()
+    late = only(plan_pickups(replace(cart, promised_latest=promised - timedelta(minutes=1))))
+    assert (late.missing, late.expected) == ((Missing(sku="S1", quantity=1),), None)
+    unusable = np.array([[False, False], [False, False], [False, True]])
+    assert only(plan_pickups(replace(cart, blocked=unusable))).missing == (Missing(sku="S1", quantity=1),)
+
+
+def test_why_a_store_is_sent_goods_from_where_they_come_is_told_with_what_all_of_it_costs() -> None:
+    (decision, *_) = decide_pickups(problem([[3, 0], [0, 9], [9, 9]], (1, 2)))
+    told = explain(decision)
+    assert decision.plan is not None
+    assert sum(told.ratings.values()) == told.cost == decision.plan.cost
+    chosen = [each.location_code for each in told.candidates if each.chosen]
+    assert chosen == [parcel.location_code for parcel in decision.plan.parcels] == ["BER-1", "WH-1"]
+    assert {each.location_code for each in told.candidates} == {"BER-1", "BER-2", "WH-1"}
+    (best, *_) = told.alternatives
+    assert (best.parcel_count, best.cost, best.location_codes) == (2, told.cost, ("BER-1", "WH-1"))
+    assert load(dump(told)) == told
 
 
 # ---------------------------------------------------------------- rank

@@ -1,12 +1,11 @@
 """Stock that goes from one location to another: reserved at the source, then on its way, then there.
 
-Who changes a transfer locks it first, and stock after.
+Who changes a transfer locks the order that waits for it first, then the transfer, and stock after.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from domain import inventory
@@ -14,44 +13,24 @@ from domain.errors import ActionNotAllowed, InvalidInput, NotFound
 from domain.idempotency import answered
 from domain.ids import new_id
 from domain.inventory import MOST, Movement
-from domain.paging import Listing
+from domain.network import Networks
+from domain.orders import OrderRow
 from domain.text import check_code
-from domain.transaction import Connection, Row
+from domain.transaction import Connection
+from domain.transfers.bound import hand_on, movement, say, seek_elsewhere, taken, waited_for
+from domain.transfers.reading import (
+    TransferAction,
+    TransferLineRow,
+    TransferRow,
+    allowed_actions,
+    lines_of,
+    transfers,
+    visible,
+)
 from domain.viewer import Viewer
-from domain.vocabulary import MovementReason, TransferStatus
+from domain.vocabulary import MovementReason, OrderStatus, RoutingTrigger, TransferStatus
 
 MOST_LINES = 100
-
-
-class TransferAction(StrEnum):
-    """What may be done with a transfer."""
-
-    DISPATCH = "DISPATCH"
-    RECEIVE = "RECEIVE"
-    CANCEL = "CANCEL"
-
-
-class TransferRow(Row):
-    """A transfer as Postgres holds it."""
-
-    id: UUID
-    number: str
-    from_location_id: UUID
-    to_location_id: UUID
-    status: str
-    expected_at: datetime | None
-    created_at: datetime
-    version: int
-
-
-class TransferLineRow(Row):
-    """A line of a transfer; `received` is 0 until it is received."""
-
-    transfer_id: UUID
-    sku: str
-    position: int
-    quantity: int
-    received: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,57 +58,6 @@ _TARGETS: Mapping[TransferAction, TransferStatus] = {
     _A.RECEIVE: _S.RECEIVED,
     _A.CANCEL: _S.CANCELLED,
 }
-
-
-def visible(row: TransferRow, viewer: Viewer) -> bool:
-    """Say whether the viewer works at either end."""
-    return viewer.works_at(row.from_location_id) or viewer.works_at(row.to_location_id)
-
-
-def allowed_actions(row: TransferRow, viewer: Viewer) -> list[TransferAction]:
-    """Return what the viewer may do with a transfer as it stands: the source sends, the target receives."""
-    allowed = {
-        _A.DISPATCH: row.status == _S.REQUESTED and viewer.works_at(row.from_location_id),
-        _A.RECEIVE: row.status == _S.IN_TRANSIT and viewer.works_at(row.to_location_id),
-        _A.CANCEL: row.status in {_S.REQUESTED, _S.IN_TRANSIT} and visible(row, viewer),
-    }
-    return [action for action, may in allowed.items() if may]
-
-
-async def transfers(connection: Connection, ids: Sequence[UUID]) -> list[TransferRow]:
-    """Return the transfers of these ids, those that exist, in no order."""
-    rows: list[TransferRow] = await connection.fetch(
-        "SELECT * FROM transfer WHERE id = ANY ($1)", ids, record_class=TransferRow
-    )
-    return rows
-
-
-async def lines_of(connection: Connection, ids: Sequence[UUID]) -> list[TransferLineRow]:
-    """Return the lines of transfers, each transfer's in their place."""
-    rows: list[TransferLineRow] = await connection.fetch(
-        "SELECT * FROM transfer_line WHERE transfer_id = ANY ($1) ORDER BY transfer_id, position",
-        ids,
-        record_class=TransferLineRow,
-    )
-    return rows
-
-
-def listing(
-    *, location_ids: Sequence[UUID] | None = None, status: Sequence[TransferStatus] | None = None
-) -> Listing[TransferRow]:
-    """Return the transfers from or to these locations as a list to page through, newest first."""
-    listed = Listing(
-        source="transfer",
-        columns="*",
-        key=[("created_at", "timestamptz"), ("id", "uuid")],
-        row=TransferRow,
-        descending=True,
-    )
-    if location_ids is not None:
-        condition = "from_location_id = ANY (?::uuid[]) OR to_location_id = ANY (?::uuid[])"
-        listed.where(condition, location_ids, location_ids)
-    listed.where_given("status = ANY (?::text[])", status)
-    return listed
 
 
 async def create_transfer(connection: Connection, wanted: NewTransfer, *, viewer: Viewer, now: datetime) -> TransferRow:
@@ -162,7 +90,7 @@ async def create_transfer(connection: Connection, wanted: NewTransfer, *, viewer
         "INSERT INTO transfer_line (transfer_id, sku, position, quantity) VALUES ($1, $2, $3, $4)",
         [(new, line.sku, position, line.quantity) for position, line in enumerate(wanted.lines)],
     )
-    movements = [_movement(row, line, _R.RESERVED, ends[0], reserved=line.quantity) for line in wanted.lines]
+    movements = [movement(row, line.sku, _R.RESERVED, ends[0], reserved=line.quantity) for line in wanted.lines]
     await inventory.move(connection, movements, now=now, within_available=True)
     return row
 
@@ -196,85 +124,130 @@ async def _check_known(connection: Connection, wanted: NewTransfer) -> None:
 async def dispatch_transfer(connection: Connection, transfer_id: UUID, *, viewer: Viewer, now: datetime) -> TransferRow:
     """Let it leave the source: it is on hand there no more, and expected at the target.
 
-    Raise OutOfStock where less than that is on hand after all, NotFound or ActionNotAllowed.
+    Raise OutOfStock where less than that is on hand after all, NotFound or, also for an order on hold,
+    ActionNotAllowed.
     """
-    row, lines = await _take(connection, transfer_id, viewer)
+    row, lines, order = await _take(connection, transfer_id, viewer)
     if row.status == _S.IN_TRANSIT:
         return row
     _may(_A.DISPATCH, row, viewer)
+    if order and order.status == OrderStatus.ON_HOLD:
+        message = "It cannot be dispatched: the order that waits for it is on hold."
+        raise ActionNotAllowed(message=message, path=("id",), status=row.status)
     await inventory.create(connection, [(line.sku, row.to_location_id) for line in lines], now=now)
+    source, target = row.from_location_id, row.to_location_id
     left = [
-        _movement(row, line, _R.TRANSFERRED_OUT, row.from_location_id, on_hand=-line.quantity, reserved=-line.quantity)
+        movement(row, line.sku, _R.TRANSFERRED_OUT, source, on_hand=-line.quantity, reserved=-line.quantity)
         for line in lines
     ]
-    expected = [_movement(row, line, _R.TRANSFERRED_IN, row.to_location_id, incoming=line.quantity) for line in lines]
+    expected = [movement(row, line.sku, _R.TRANSFERRED_IN, target, incoming=line.quantity) for line in lines]
     await inventory.move(connection, [*left, *expected], now=now)
+    if order and waited_for(lines):
+        what = ", ".join(f"{units} x {sku}" for sku, units in waited_for(lines).items())
+        await say(connection, order, f"{what} left for the store.", actor=viewer.name, now=now)
     return await _advance(connection, _A.DISPATCH, row)
 
 
 async def receive_transfer(
-    connection: Connection, transfer_id: UUID, came: Sequence[Line], *, viewer: Viewer, now: datetime
+    connection: Connection,
+    networks: Networks,
+    transfer_id: UUID,
+    came: Sequence[Line],
+    *,
+    viewer: Viewer,
+    now: datetime,
 ) -> TransferRow:
     """Take in what came, also less or more than was sent, and of what is left out nothing. It is said once.
 
+    What an order waits for is reserved for it, and offered to the store; what of that did not come is sought elsewhere.
     Raise NotFound, ActionNotAllowed, or InvalidInput for an item that was not sent.
     """
-    row, lines = await _take(connection, transfer_id, viewer)
+    row, lines, order = await _take(connection, transfer_id, viewer)
     quantities = {line.sku: line.quantity for line in came}
     if row.status == _S.RECEIVED and all(line.received == quantities.get(line.sku, 0) for line in lines):
         return row
     _may(_A.RECEIVE, row, viewer)
-    _check_lines(came, least=0)
-    for index, line in enumerate(came):
-        if line.sku not in {sent.sku for sent in lines}:
-            message = f"No {line.sku} was sent; adjust the stock if it came."
-            raise InvalidInput(message=message, path=("lines", str(index), "sku"))
-    movements = [
-        _movement(
-            row,
-            line,
-            _R.TRANSFERRED_IN,
-            row.to_location_id,
-            on_hand=quantities.get(line.sku, 0),
-            incoming=-line.quantity,
-        )
-        for line in lines
-    ]
+    _check_came(came, lines)
+    arrived = {sku: min(units, quantities.get(sku, 0)) for sku, units in waited_for(lines).items()}
+    lost = {sku: units - arrived[sku] for sku, units in waited_for(lines).items() if units > arrived[sku]}
+    if lost:
+        await inventory.lock_items(connection, [line.sku for line in lines])
+    movements = _received(row, lines, quantities)
+    movements += [movement(row, sku, _R.RESERVED, row.to_location_id, reserved=arrived[sku]) for sku in arrived]
     await inventory.move(connection, movements, now=now)
     await connection.executemany(
         "UPDATE transfer_line SET received = $3 WHERE transfer_id = $1 AND sku = $2",
         [(row.id, line.sku, line.quantity) for line in came],
     )
-    return await _advance(connection, _A.RECEIVE, row)
+    row = await _advance(connection, _A.RECEIVE, row)
+    if order and any(arrived.values()):
+        await hand_on(connection, networks, order, arrived, now=now)
+    if order and lost:
+        await _say_lost(connection, order, lost, "did not arrive at the store", viewer=viewer, now=now)
+        await seek_elsewhere(connection, networks, order, lost, trigger=RoutingTrigger.SHORT_PICK, now=now)
+    return row
 
 
-async def cancel_transfer(connection: Connection, transfer_id: UUID, *, viewer: Viewer, now: datetime) -> TransferRow:
+def _received(row: TransferRow, lines: Sequence[TransferLineRow], quantities: Mapping[str, int]) -> list[Movement]:
+    target, came = row.to_location_id, {line.sku: quantities.get(line.sku, 0) for line in lines}
+    return [
+        movement(row, line.sku, _R.TRANSFERRED_IN, target, on_hand=came[line.sku], incoming=-line.quantity)
+        for line in lines
+    ]
+
+
+def _check_came(came: Sequence[Line], lines: Sequence[TransferLineRow]) -> None:
+    _check_lines(came, least=0)
+    for index, line in enumerate(came):
+        if line.sku not in {sent.sku for sent in lines}:
+            message = f"No {line.sku} was sent; adjust the stock if it came."
+            raise InvalidInput(message=message, path=("lines", str(index), "sku"))
+
+
+async def cancel_transfer(
+    connection: Connection, networks: Networks, transfer_id: UUID, *, viewer: Viewer, now: datetime
+) -> TransferRow:
     """Call it off: what was reserved may be sold again, what is on its way is back on hand at the source.
 
-    Raise NotFound or ActionNotAllowed.
+    What an order waits for is sought elsewhere. Raise NotFound or ActionNotAllowed.
     """
-    row, lines = await _take(connection, transfer_id, viewer)
+    row, lines, order = await _take(connection, transfer_id, viewer)
     if row.status == _S.CANCELLED:
         return row
     _may(_A.CANCEL, row, viewer)
+    lost = waited_for(lines)
+    if lost:
+        await inventory.lock_items(connection, [line.sku for line in lines])
     source, target = row.from_location_id, row.to_location_id
     if row.status == _S.REQUESTED:
-        movements = [_movement(row, line, _R.RELEASED, source, reserved=-line.quantity) for line in lines]
+        movements = [movement(row, line.sku, _R.RELEASED, source, reserved=-line.quantity) for line in lines]
     else:
-        movements = [_movement(row, line, _R.TRANSFERRED_IN, source, on_hand=line.quantity) for line in lines]
-        movements += [_movement(row, line, _R.TRANSFERRED_IN, target, incoming=-line.quantity) for line in lines]
+        movements = [movement(row, line.sku, _R.TRANSFERRED_IN, source, on_hand=line.quantity) for line in lines]
+        movements += [movement(row, line.sku, _R.TRANSFERRED_IN, target, incoming=-line.quantity) for line in lines]
     await inventory.move(connection, movements, now=now)
-    return await _advance(connection, _A.CANCEL, row)
+    row = await _advance(connection, _A.CANCEL, row)
+    if order and lost:
+        await _say_lost(connection, order, lost, "will not be sent to the store", viewer=viewer, now=now)
+        await seek_elsewhere(connection, networks, order, lost, trigger=RoutingTrigger.REJECTED, now=now)
+    return row
 
 
-async def _take(connection: Connection, transfer_id: UUID, viewer: Viewer) -> tuple[TransferRow, list[TransferLineRow]]:
-    """Lock a transfer and return it with its lines; NotFound where the viewer may not know of it."""
-    row = await connection.fetchrow(
-        "SELECT * FROM transfer WHERE id = $1 FOR NO KEY UPDATE", transfer_id, record_class=TransferRow
-    )
-    if row is None or not visible(row, viewer):
+async def _say_lost(
+    connection: Connection, order: OrderRow, lost: Mapping[str, int], what: str, *, viewer: Viewer, now: datetime
+) -> None:
+    goods = ", ".join(f"{units} x {sku}" for sku, units in lost.items())
+    await say(connection, order, f"{goods} {what}.", actor=viewer.name, now=now)
+
+
+async def _take(
+    connection: Connection, transfer_id: UUID, viewer: Viewer
+) -> tuple[TransferRow, list[TransferLineRow], OrderRow | None]:
+    """Lock a transfer, after its order, and return it with its lines; NotFound where the viewer may not know of it."""
+    found = await taken(connection, transfer_id)
+    if found is None or not visible(found[0], viewer):
         raise NotFound(message="There is no such transfer.", path=("id",))
-    return row, await lines_of(connection, [transfer_id])
+    row, order = found
+    return row, await lines_of(connection, [transfer_id]), order
 
 
 def _may(action: TransferAction, row: TransferRow, viewer: Viewer) -> None:
@@ -286,27 +259,6 @@ def _may(action: TransferAction, row: TransferRow, viewer: Viewer) -> None:
             status=row.status,
             allowed_actions=allowed,
         )
-
-
-def _movement(
-    row: TransferRow,
-    line: Line | TransferLineRow,
-    reason: MovementReason,
-    location_id: UUID,
-    *,
-    on_hand: int = 0,
-    reserved: int = 0,
-    incoming: int = 0,
-) -> Movement:
-    return Movement(
-        sku=line.sku,
-        location_id=location_id,
-        reason=reason,
-        on_hand_delta=on_hand,
-        reserved_delta=reserved,
-        incoming_delta=incoming,
-        note=f"Transfer {row.number}.",
-    )
 
 
 async def _advance(connection: Connection, action: TransferAction, row: TransferRow) -> TransferRow:
