@@ -58,7 +58,9 @@ class Roads:
             elif (transfer.expected_at or transfer.created_at + TRANSFERRED_WITHIN) <= self.town.now:
                 sent = await transfers.lines_of(connection, [transfer.id])
                 came = [transfers.Line(sku=line.sku, quantity=line.quantity) for line in sent]
-                await transfers.receive_transfer(connection, transfer.id, came, viewer=OFFICE, now=self.town.now)
+                await transfers.receive_transfer(
+                    connection, self.town.networks, transfer.id, came, viewer=OFFICE, now=self.town.now
+                )
 
     async def deliver(self, sku: str, location_id: UUID, quantity: int) -> None:
         """Let a supplier bring stock."""
@@ -80,4 +82,9 @@ SELECT * FROM shipment
  WHERE status IN ('HANDED_OVER', 'IN_TRANSIT', 'OUT_FOR_DELIVERY', 'DELIVERY_FAILED') AND tracking_number IS NOT NULL
  ORDER BY number
 """
-_MOVING = "SELECT * FROM transfer WHERE status IN ('REQUESTED', 'IN_TRANSIT') ORDER BY created_at, id"
+_MOVING = """
+SELECT * FROM transfer t
+ WHERE status IN ('REQUESTED', 'IN_TRANSIT')
+   AND NOT EXISTS (SELECT FROM customer_order o WHERE o.id = t.order_id AND o.status = 'ON_HOLD')
+ ORDER BY created_at, id
+"""

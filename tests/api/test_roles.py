@@ -175,7 +175,8 @@ def declared(each: GraphQLField) -> bool:
 CHOSEN = {
     # What these show was chosen by a root field, or is public.
     "Viewer.locations", "FulfillmentOption.pickupLocation", "PlannedParcel.destination", "PlannedParcel.location",
-    "PlannedParcel.carrierService", "LocationAvailability.location", "OrderUpdate.order", "AssignmentUpdate.assignment", "StockUpdate.location",
+    "PlannedParcel.carrierService", "LocationAvailability.location", "OrderUpdate.order",
+    "AssignmentUpdate.assignment", "StockUpdate.location",
     "StockUpdate.level", "RoutingCandidate.location", "RoutingAlternative.locations", "RoutingSimulation.policy",
 }  # fmt: skip
 

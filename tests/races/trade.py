@@ -280,9 +280,9 @@ class Trade:
                 case transfers.TransferAction.RECEIVE:
                     sent = await transfers.lines_of(connection, [chosen])
                     came = [transfers.Line(sku=x.sku, quantity=x.quantity + random.choice((-1, 0, 1))) for x in sent]
-                    await transfers.receive_transfer(connection, chosen, came, viewer=BOSS, now=self.now)
+                    await transfers.receive_transfer(connection, self.networks, chosen, came, viewer=BOSS, now=self.now)
                 case transfers.TransferAction.CANCEL:
-                    await transfers.cancel_transfer(connection, chosen, viewer=BOSS, now=self.now)
+                    await transfers.cancel_transfer(connection, self.networks, chosen, viewer=BOSS, now=self.now)
 
     async def expect(self, random: Random) -> None:
         row = ReceiptRecord(
