@@ -128,21 +128,22 @@ class Trade:
         who = {"currency": "EUR", "customer_name": "Ada", "ship_to": BERLIN}
         return NewOrder(idempotency_key=self.key(), lines=lines, **who, **more)  # type: ignore[arg-type]
 
-    async def _token(self, lines: tuple[CartLine, ...]) -> str | None:
+    async def _token(self, lines: tuple[CartLine, ...], random: Random) -> str | None:
+        """Return an option to have these delivered, or picked up at a store, also of what others send there."""
         snapshot = await self.networks.current()
-        methods = (FulfillmentMethod.DELIVERY,)
+        methods = (random.choice(list(FulfillmentMethod)),)
         request = OptionsRequest(lines=lines, currency="EUR", destination=BERLIN, methods=methods)
         async with self.database.reading() as connection:
             found = await fulfillment_options(connection, snapshot, self.promises, request, now=self.now)
-        return found.options[0].token if found.options else None
+        return random.choice(found.options).token if found.options else None
 
     async def order_option(self, random: Random) -> None:
         lines = _cart(random)
-        if token := await self._token(lines):
+        if token := await self._token(lines, random):
             await self.place(self._order(lines, token=token))
 
     async def reserve(self, random: Random) -> None:
-        if token := await self._token(_cart(random)):
+        if token := await self._token(_cart(random), random):
             async with self.database.transaction() as connection:
                 await self._holding(connection).reserve(token, idempotency_key=self.key())
 
@@ -185,22 +186,25 @@ class Trade:
         async with self.database.transaction() as connection:
             desk = Desk(connection=connection, networks=self.networks, viewer=BOSS, now=self.now)
             actions = allowed_actions((await assignments(connection, [chosen]))[0], BOSS)
-            match random.choice(actions) if actions else None:
-                case AssignmentAction.ACCEPT:
-                    await desk.accept(chosen)
-                case AssignmentAction.START_PICKING:
-                    await desk.start_picking(chosen)
-                case AssignmentAction.REPORT_PICKED:
-                    lines = await lines_of(connection, [chosen])
-                    await desk.report_picked(chosen, [_found(random, line) for line in lines])
-                case AssignmentAction.PACK:
-                    await desk.pack(chosen)
-                case AssignmentAction.HAND_OVER:
-                    await desk.hand_over(chosen)
-                case AssignmentAction.RESTOCK:
-                    await desk.restock(chosen)
-                case AssignmentAction.REJECT:
-                    await desk.reject(chosen, random.choice(list(RejectReason)))
+            steps = {
+                AssignmentAction.ACCEPT: desk.accept,
+                AssignmentAction.START_PICKING: desk.start_picking,
+                AssignmentAction.PACK: desk.pack,
+                AssignmentAction.HAND_OVER: desk.hand_over,
+                AssignmentAction.MARK_READY: desk.mark_ready,
+                AssignmentAction.RESTOCK: desk.restock,
+            }
+            action = random.choice(actions) if actions else None
+            if action in steps:
+                await steps[action](chosen)
+            elif action is AssignmentAction.REPORT_PICKED:
+                lines = await lines_of(connection, [chosen])
+                await desk.report_picked(chosen, [_found(random, line) for line in lines])
+            elif action is AssignmentAction.COLLECT:
+                (row,) = await assignments(connection, [chosen])
+                await desk.collect(chosen, (await orders.order(connection, row.order_id)).pickup_code or "")
+            elif action is AssignmentAction.REJECT:
+                await desk.reject(chosen, random.choice(list(RejectReason)))
 
     async def cancel(self, random: Random) -> None:
         """Call off some order, or a unit of it."""
@@ -357,7 +361,7 @@ async def opened(dsn: str) -> AsyncIterator[Trade]:
             postal_code="10115",
             city="Berlin",
             time_zone="Europe/Berlin",
-            services=[LocationService.SHIP],
+            services=[LocationService.SHIP, *([LocationService.PICKUP] if kind is LocationKind.STORE else [])],
             capacity_per_day=4,
         )
         for code, kind in PLACES.items()
