@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,14 +14,15 @@ from pathlib import Path
 from app import database, duties, embedded
 from app.carriers import Carriers
 from app.settings import Settings
+from app.simulate.office import Office
 from app.simulate.roads import Roads
-from app.simulate.shoppers import Shoppers, cancel
+from app.simulate.shoppers import Shoppers
 from app.simulate.stores import Stores
 from app.simulate.town import Town, opened
 from domain import inventory
 from domain.errands import Errands
-from domain.network import set_location_status
-from domain.timers import begin, run_due
+from domain.network import Networks, set_location_status
+from domain.timers import Handler, begin, run_due
 from domain.vocabulary import LocationStatus
 
 BEGIN = datetime(2026, 3, 26, 8, 0, tzinfo=UTC)
@@ -30,8 +31,6 @@ STEP, AT_NIGHT = timedelta(minutes=30), timedelta(hours=2)
 DAYTIME = range(6, 20)
 """The hours, UTC, in which somebody may be at work."""
 PLACED_WITHIN = timedelta(days=3)
-GIVEN_UP_AFTER = timedelta(days=1)
-"""For so long the office lets an order wait that nothing is done about."""
 SUPPLIED_AFTER = timedelta(days=2)
 CLOSED_AFTER = timedelta(days=1)
 LONGEST = timedelta(days=60)
@@ -101,7 +100,9 @@ async def simulate(
     """Simulate in the migrated, empty database at `dsn`: the same orders, and the same people, for the same seed."""
     started, cpu = time.perf_counter(), time.process_time()
     async with opened(dsn, seed=seed, now=BEGIN) as town:
-        days = Days(town, settings, Shoppers(town=town, orders=orders, every=placed_within / orders, begin=BEGIN))
+        every, office = placed_within / orders, Office(town=town)
+        shoppers = Shoppers(town=town, office=office, orders=orders, every=every, begin=BEGIN)
+        days = Days(town, settings, shoppers)
         await days.pass_by()
         return await _summary(
             town, days.shoppers, seconds=time.perf_counter() - started, cpu_seconds=time.process_time() - cpu
@@ -114,7 +115,7 @@ class Days:
     def __init__(self, town: Town, settings: Settings, shoppers: Shoppers) -> None:
         self.town, self.shoppers = town, shoppers
         self.stores, self.roads = Stores(town), Roads(town)
-        self.handlers = duties.handlers(town.networks, settings)
+        self.processes = [duties.handlers(networks, settings) for networks in (town.networks, Networks(town.database))]
         self.errands = duties.errands(town.networks, Carriers())
         self.events = [(CLOSED_AFTER, self._close), (SUPPLIED_AFTER, self._supply)]
 
@@ -126,20 +127,26 @@ class Days:
             await self._step()
 
     async def _busy(self) -> bool:
-        return not self.shoppers.done or bool(await self.town.rows(_BUSY, duties.EVER))
+        return (
+            not self.shoppers.done
+            or bool(self.shoppers.office.wanted)
+            or bool(await self.town.rows(_BUSY, duties.EVER))
+        )
 
     async def _step(self) -> None:
         while self.events and BEGIN + self.events[0][0] <= self.town.now:
             await self.events.pop(0)[1]()
-        await asyncio.gather(self.shoppers.act(), self.stores.act(), self.roads.act())
-        while await run_due(self.town.database, self.handlers, now=self.town.now):
+        await asyncio.gather(self.shoppers.act(), self.shoppers.office.act(), self.stores.act(), self.roads.act())
+        while any(await asyncio.gather(*map(self._run_due, self.processes))):
             pass
         async with asyncio.TaskGroup() as group:
             errands = Errands(self.town.database, self.errands, group)
             while await errands.begin(now=self.town.now):
                 pass
-        for row in await self.town.rows(_STUCK, self.town.now - GIVEN_UP_AFTER):
-            await cancel(self.town, row["id"])
+        await self.shoppers.office.look_after()
+
+    async def _run_due(self, handlers: Mapping[str, Handler]) -> int:
+        return await run_due(self.town.database, handlers, now=self.town.now)
 
     async def _close(self) -> None:
         """Close the busiest store for good."""
@@ -187,13 +194,6 @@ SELECT 'transfer ' || number || ' is ' || status FROM transfer WHERE status IN (
 SELECT 'timer ' || kind || ' ' || key || ' is left' FROM timer WHERE kind <> ALL ($1::text[])
 """
 _BUSY = f"{_LEFT} LIMIT 1"
-_STUCK = """
-SELECT o.id FROM customer_order o
- WHERE o.updated_at <= $1 AND o.status IN ('BACKORDERED', 'UNROUTABLE', 'PARTIALLY_FULFILLED')
-   AND NOT EXISTS (SELECT FROM assignment a WHERE a.order_id = o.id
-                      AND a.status IN ('OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP'))
- ORDER BY o.number
-"""
 _BUSIEST = """
 SELECT location_id FROM assignment a JOIN location l ON l.id = a.location_id
  WHERE l.kind = 'STORE' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1

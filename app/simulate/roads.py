@@ -12,8 +12,8 @@ from domain.shipments import Dispatch, ShipmentRow
 from domain.transfers import TransferRow
 from domain.vocabulary import MovementReason, ShipmentStatus, TransferStatus
 
-FAILED, LATE, TOLD_TWICE = 0.03, 0.02, 0.05
-"""The shares of parcels that need a second try, that come a day late, and of reports that are repeated."""
+ASTRAY, FAILED, LATE, TOLD_TWICE = 0.02, 0.03, 0.02, 0.05
+"""The shares of parcels that never arrive, need a second try or come a day late, and of reports that are repeated."""
 TRANSFERRED_WITHIN = timedelta(hours=20)
 
 
@@ -38,7 +38,9 @@ class Roads:
         arrives = parcel.expected_latest - timedelta(hours=random.uniform(0, 6))
         second = random.random() < FAILED
         arrives += timedelta(days=1) * (random.random() < LATE)
-        if second and parcel.status == ShipmentStatus.IN_TRANSIT and arrives <= self.town.now:
+        if random.random() < ASTRAY and arrives <= self.town.now:
+            await self._report(parcel, random.choice((ShipmentStatus.LOST, ShipmentStatus.RETURNED_TO_SENDER)))
+        elif second and parcel.status == ShipmentStatus.IN_TRANSIT and arrives <= self.town.now:
             await self._report(parcel, ShipmentStatus.DELIVERY_FAILED)
         elif arrives + timedelta(days=1) * second <= self.town.now:
             await self._report(parcel, ShipmentStatus.DELIVERED)
