@@ -32,6 +32,7 @@ class Timetable:
     turns: NDArray[np.int64]
     starts: NDArray[np.int64] | None = None
     full: NDArray[np.bool_] | None = None
+    _days: dict[int, date | None] = field(default_factory=dict)
     _begun: dict[int, tuple[Site, datetime | None, date]] = field(default_factory=dict)
 
     def pickup(self, site: int) -> Promise | None:
@@ -47,7 +48,10 @@ class Timetable:
     def work_day(self, site: int) -> date | None:
         """Return the local day on which the site with this place begins; None: not in sight."""
         if self.starts is None or self.full is None or not self.full[site]:
-            return calendar.work_day(self._keeper(site), self.now)
+            schedule = self.network.schedules.item(site)
+            if schedule not in self._days:
+                self._days[schedule] = calendar.work_day(self._keeper(site), self.now)
+            return self._days[schedule]
         start = int(self.starts[site])
         return None if start == NEVER else date.fromordinal(start)
 
