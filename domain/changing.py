@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from domain import capacity, feed, orders
-from domain.assignments import AssignmentRow, Record
+from domain.assignments import AssignmentRow, Record, assignments_of, lines_of
 from domain.errors import VersionConflict
+from domain.inventory import Movement
 from domain.order_actions import require
-from domain.orders import OrderRow
+from domain.orders import OPEN, OrderRow
+from domain.replanning import Standing, standing
 from domain.shipments import ShipmentRow, astray, shipments_of_orders
 from domain.shipments import lines_of as contents_of
 from domain.vocabulary import OrderAction, OrderStatus, UpdateKind
@@ -40,6 +42,15 @@ class Changing(Record):
         step = orders.Step(kind=kind, status=OrderStatus(order.status), message=message)
         await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])
         await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
+
+    async def open_work(self, order: OrderRow) -> list[Standing]:
+        """Return the work of an order that is still at its location."""
+        rows = [row for row in await assignments_of(self.connection, [order.id]) if row.status in OPEN]
+        return standing(rows, await lines_of(self.connection, [row.id for row in rows]))
+
+    async def withdraw_all(self, rows: Sequence[AssignmentRow], order: OrderRow) -> list[Movement]:
+        """Call work off; return what that releases, for the caller to move."""
+        return [movement for row in rows for movement in await self.withdraw(row, order)]
 
     async def give_up_parcels(self, parcels: Sequence[ShipmentRow]) -> Counter[str]:
         """Let the order do without what parcels held that will not arrive; return how many units, by SKU."""

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from domain import orders, routing
-from domain.assignments import AssignmentRow, assignments_of, lines_of
+from domain.assignments import AssignmentRow
 from domain.changing import Changing
 from domain.decided import Decided
 from domain.inventory import Movement
 from domain.network import Snapshot
-from domain.orders import OPEN, OrderRow
+from domain.orders import OrderRow
 from domain.planning.problem import Parcel, Plan, Share
-from domain.replanning import Change, Standing, remaining, replan, standing, together
+from domain.replanning import Change, Standing, remaining, replan, together
 from domain.routing import Wish, Within
 from domain.text import check_optional_text
 from domain.vocabulary import FulfillmentMethod, OrderAction, OrderStatus, RoutingTrigger, UpdateKind
@@ -32,7 +32,7 @@ class Holding(Changing):
             return order
         await self.check(OrderAction.HOLD, order)
         check_optional_text(reason or "", path=("reason",))
-        work = await self._open_work(order)
+        work = await self.open_work(order)
         await self.connection.execute(
             "UPDATE customer_order SET status = 'ON_HOLD', hold_reason = $2, released_at = NULL WHERE id = $1",
             order.id,
@@ -48,7 +48,7 @@ class Holding(Changing):
         parcels = tuple(_as_planned(each, snapshot) for each in work)
         plan = Plan(method=FulfillmentMethod(order.method), level=None, parcels=parcels, price=0, cost=0)
         planned = await routing.work_of(self.connection, snapshot, wish, [Decided(plan=plan, basis=None)], now=self.now)
-        await routing.commit(self.connection, order, planned, await self._withdraw(rows, order), now=self.now)
+        await routing.commit(self.connection, order, planned, await self.withdraw_all(rows, order), now=self.now)
         return await self.end(order)
 
     async def release(self, order_id: UUID) -> OrderRow:
@@ -60,7 +60,7 @@ class Holding(Changing):
         if order.status != OrderStatus.ON_HOLD and order.released_at:
             return order
         await self.check(OrderAction.RELEASE, order)
-        work = await self._open_work(order)
+        work = await self.open_work(order)
         await self.connection.execute(
             "UPDATE customer_order SET status = 'RECEIVED', hold_reason = NULL, released_at = $2 WHERE id = $1",
             order.id,
@@ -78,7 +78,7 @@ class Holding(Changing):
         stay = [each.row for each in work if each.row.id in fixed]
 
         async def give_up(gone: Sequence[AssignmentRow]) -> list[Movement]:
-            return await self._withdraw([*stay, *gone], order)
+            return await self.withdraw_all([*stay, *gone], order)
 
         change = Change(
             order=order,
@@ -89,13 +89,6 @@ class Holding(Changing):
         )
         await replan(self.connection, snapshot, change, give_up, now=self.now)
         return await self.end(order)
-
-    async def _open_work(self, order: OrderRow) -> list[Standing]:
-        rows = [row for row in await assignments_of(self.connection, [order.id]) if row.status in OPEN]
-        return standing(rows, await lines_of(self.connection, [row.id for row in rows]))
-
-    async def _withdraw(self, rows: Sequence[AssignmentRow], order: OrderRow) -> list[Movement]:
-        return [movement for row in rows for movement in await self.withdraw(row, order)]
 
 
 def _as_planned(work: Standing, snapshot: Snapshot) -> Parcel:

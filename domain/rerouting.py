@@ -6,16 +6,16 @@ from dataclasses import replace
 from uuid import UUID
 
 from domain import orders, places
-from domain.assignments import AssignmentRow, assignments_of, lines_of
+from domain.assignments import AssignmentRow, lines_of
 from domain.changing import Changing
 from domain.errors import ActionNotAllowed, InvalidInput, NoFulfillmentOption, NotFound
 from domain.inventory import Movement
 from domain.network import Snapshot
 from domain.order_actions import allowed_actions
-from domain.orders import OPEN, UNDERWAY, OrderRow
+from domain.orders import UNDERWAY, OrderRow
 from domain.places import Address
 from domain.planning.problem import Parcel, Unavailable
-from domain.replanning import Change, Replanned, Standing, possible, remaining, replan, standing, together
+from domain.replanning import Change, Replanned, Standing, possible, remaining, replan, together
 from domain.routing import Within
 from domain.shipments import ShipmentRow, astray, name, shipments
 from domain.vocabulary import (
@@ -40,9 +40,9 @@ class Rerouting(Changing):
         Work that has begun stays where it is if it can, with another label; the rest is planned anew. Raises NotFound,
         VersionConflict, ActionNotAllowed, InvalidInput and, with nothing changed, NoFulfillmentOption.
         """
-        order = await orders.taken(self.connection, order_id)
         places.validate(ship_to, path=("shipTo",))
         target = await places.resolve(self.connection, ship_to)
+        order = await orders.taken(self.connection, order_id)
         there = replace(ship_to, position=target).as_json()
         if order.ship_to == there:
             return order
@@ -51,14 +51,14 @@ class Rerouting(Changing):
             raise _unknown()
         await self.connection.execute("UPDATE customer_order SET ship_to = $2 WHERE id = $1", order.id, there)
         order = await orders.order(self.connection, order.id)
-        work = await self._open_work(order)
+        work = await self.open_work(order)
         to = f"{ship_to.postal_code} {ship_to.city}, {ship_to.country}"
         await self.announce(order, f"Sent to {to} instead by {self.viewer.name}.", [each.row for each in work])
         snapshot = await self.networks.current(self.connection)
         staying, leaving = await self._sort(snapshot, order, work)
         change = await self._change(order, work, leaving, RoutingTrigger.ORDER_CHANGED, Within.LEVEL)
         done = await replan(
-            self.connection, snapshot, change, lambda gone: self._withdraw([*leaving, *gone], order), now=self.now
+            self.connection, snapshot, change, lambda gone: self.withdraw_all([*leaving, *gone], order), now=self.now
         )
         await self._require(order, done, "It cannot be delivered there.")
         if done.missing and not await possible(self.connection, snapshot, change, done.missing, now=self.now):
@@ -84,14 +84,14 @@ class Rerouting(Changing):
             query = "UPDATE customer_order SET blocked_location_ids = $2 WHERE id = $1"
             await self.connection.execute(query, order.id, blocked)
             order = await orders.order(self.connection, order.id)
-        work = await self._open_work(order)
+        work = await self.open_work(order)
         leaving = [each.row for each in work if each.row.status in UNDERWAY and each.row.location_id in blocked]
         without = [snapshot.locations[key].name for key in blocked] if said else []
         sentence = f"Routed anew by {self.viewer.name}{' without ' * bool(without)}{', '.join(without)}."
 
         async def give_up(gone: Sequence[AssignmentRow]) -> list[Movement]:
             await self.announce(order, sentence, [*leaving, *gone])
-            return await self._withdraw([*leaving, *gone], order)
+            return await self.withdraw_all([*leaving, *gone], order)
 
         change = await self._change(order, work, leaving, RoutingTrigger.MANUAL, Within.METHOD)
         done = await replan(self.connection, snapshot, change, give_up, now=self.now)
@@ -106,7 +106,8 @@ class Rerouting(Changing):
     async def replace(self, shipment_id: UUID) -> OrderRow:
         """Send once more what a parcel held that will not arrive.
 
-        Raises NotFound, ActionNotAllowed and, with nothing changed, NoFulfillmentOption.
+        One whose units were sent again, or cancelled, already stays so. Raises NotFound, ActionNotAllowed and, with
+        nothing changed, NoFulfillmentOption.
         """
         parcel, order = await self._parcel(shipment_id)
         if parcel.replaced_at:
@@ -121,7 +122,9 @@ class Rerouting(Changing):
         await self.dispatch.tell(parcel, order, sentence)
         snapshot = await self.networks.current(self.connection)
         change = Change(order=order, trigger=RoutingTrigger.MANUAL, quantities=lost, standing=())
-        done = await replan(self.connection, snapshot, change, lambda gone: self._withdraw(gone, order), now=self.now)
+        done = await replan(
+            self.connection, snapshot, change, lambda gone: self.withdraw_all(gone, order), now=self.now
+        )
         if done.missing and not order.allow_backorder:
             raise done.refusal("No location can send it again.")
         return await self.end(order)
@@ -133,10 +136,6 @@ class Rerouting(Changing):
             raise NotFound(message="There is no such parcel.", path=("id",))
         order = await orders.taken(self.connection, rows[0].order_id)
         return (await shipments(self.connection, [shipment_id]))[0], order
-
-    async def _open_work(self, order: OrderRow) -> list[Standing]:
-        rows = [row for row in await assignments_of(self.connection, [order.id]) if row.status in OPEN]
-        return standing(rows, await lines_of(self.connection, [row.id for row in rows]))
 
     async def _sort(
         self, snapshot: Snapshot, order: OrderRow, work: Sequence[Standing]
@@ -206,9 +205,6 @@ class Rerouting(Changing):
             max(parcel.arrives_earliest for parcel in parcels),
             self.now,
         )
-
-    async def _withdraw(self, rows: Sequence[AssignmentRow], order: OrderRow) -> list[Movement]:
-        return [movement for row in rows for movement in await self.withdraw(row, order)]
 
 
 def _check_blocked(order: OrderRow, block: Sequence[UUID], snapshot: Snapshot) -> None:

@@ -91,6 +91,13 @@ SELECT format('%s of transfer %s: of %s to send an order waits for %s.', l.sku, 
 ORDER BY 1
 """
 
+_HOLDS = """
+SELECT format('Assignment %s is %s, its order %s.', a.number, a.status, o.status)
+  FROM assignment a JOIN customer_order o ON o.id = a.order_id
+ WHERE (a.status = 'HELD') <> (o.status = 'ON_HOLD')
+   AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP') ORDER BY 1
+"""
+
 # No foreign key holds the rows that placing writes together: docs/adr/0008.
 _ORPHANS = """
 SELECT format('A line of %s belongs to no order.', l.sku)
@@ -158,6 +165,6 @@ async def check(connection: Connection) -> list[str]:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         return [
             row[0]
-            for statement in (_LEVELS, _ORDERS, _CAPACITY, _ORPHANS, _PARCELS)
+            for statement in (_LEVELS, _ORDERS, _HOLDS, _CAPACITY, _ORPHANS, _PARCELS)
             for row in await connection.fetch(statement)
         ]

@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from uuid import UUID
 
-from domain import backorders, inventory, orders, reservations, shortage, transfers
+from domain import backorders, inventory, orders, reservations, shipments, shortage, transfers
 from domain.assignments import AssignmentLineRow, Desk, Picked, allowed_actions, assignments, lines_of
 from domain.cancelling import CancelledLine, Cancelling
+from domain.carriers import TrackingReport
 from domain.cart import CartLine
 from domain.errors import DomainError
+from domain.holding import Holding
 from domain.imports import OnRowError
 from domain.inventory import ItemRecord, Key, SafetyStock, StockRecord, waiting
 from domain.network import (
@@ -31,6 +33,8 @@ from domain.places import Address
 from domain.planning.problem import Point
 from domain.promises import Promises
 from domain.receipts import ReceiptRecord, expect_receipts, receive_receipt
+from domain.rerouting import Rerouting
+from domain.shipments import Dispatch
 from domain.timers import run_due
 from domain.transaction import Connection, Database, open_pool
 from domain.viewer import Viewer
@@ -43,6 +47,7 @@ from domain.vocabulary import (
     RejectReason,
     Role,
     ServiceLevel,
+    ShipmentStatus,
 )
 
 NOON = datetime(2026, 3, 4, 11, 0, tzinfo=UTC)
@@ -68,7 +73,8 @@ PARCEL = CarrierServiceChange(
 )
 CHANGING = """
     assignment_line, assignment, order_line, customer_order, timeline, idempotency, feed, stock_movement, stock,
-    reservation_line, reservation, transfer_line, transfer, receipt, timer, committed_work
+    reservation_line, reservation, transfer_line, transfer, receipt, timer, committed_work, routing_decision,
+    shipment, shipment_line, shipment_label, tracking_event
 """
 
 
@@ -122,7 +128,8 @@ class Trade:
 
     async def order(self, random: Random) -> None:
         may_wait = random.random() < 0.5
-        await self.place(self._order(_cart(random), method=FulfillmentMethod.DELIVERY, allow_backorder=may_wait))
+        wish = {"method": FulfillmentMethod.DELIVERY, "allow_backorder": may_wait, "hold": random.random() < 0.2}
+        await self.place(self._order(_cart(random), **wish))
 
     def _order(self, lines: tuple[CartLine, ...], **more: object) -> NewOrder:
         who = {"currency": "EUR", "customer_name": "Ada", "ship_to": BERLIN}
@@ -217,6 +224,38 @@ class Trade:
             else:
                 line = random.choice(await orders.lines_of(connection, [chosen]))
                 await cancelling.cancel_lines(chosen, [CancelledLine(line_id=line.id, quantity=1)])
+
+    async def change(self, random: Random) -> None:
+        """Hold some order, release it, or send it another way."""
+        if (chosen := await self._any(random, "SELECT id FROM customer_order ORDER BY id")) is None:
+            return
+        async with self.database.transaction() as connection:
+            who = {"connection": connection, "networks": self.networks, "viewer": BOSS, "now": self.now}
+            holding, rerouting = Holding(**who), Rerouting(**who)  # type: ignore[arg-type]
+            match random.choice(("hold", "release", "release", "reroute", "block", "readdress")):
+                case "hold":
+                    await holding.hold(chosen)
+                case "release":
+                    await holding.release(chosen)
+                case "reroute":
+                    await rerouting.reroute(chosen)
+                case "block":
+                    await rerouting.reroute(chosen, block=random.sample(list(self.locations.values()), 1))
+                case _:
+                    street = random.choice(("Torstr. 1", "Torstr. 2"))
+                    await rerouting.change_address(chosen, replace(BERLIN, lines=(street,)))
+
+    async def lose(self, random: Random) -> None:
+        """Lose some parcel, and send it again."""
+        if (chosen := await self._any(random, "SELECT id FROM shipment ORDER BY id")) is None:
+            return
+        async with self.database.transaction() as connection:
+            dispatch = Dispatch(connection=connection, networks=self.networks, actor="ParcelPost", now=self.now)
+            lost = TrackingReport(status=ShipmentStatus.LOST, at=self.now, description=None)
+            await dispatch.take((await shipments.shipments(connection, [chosen]))[0], [lost])
+        async with self.database.transaction() as connection:
+            rerouting = Rerouting(connection=connection, networks=self.networks, viewer=BOSS, now=self.now)
+            await rerouting.replace(chosen)
 
     def _level(self, random: Random) -> Key:
         known = list(self.locations.values())
@@ -322,6 +361,8 @@ ACTS: dict[str, Callable[[Trade, Random], Awaitable[None]]] = {
         Trade.wait,
         Trade.work,
         Trade.cancel,
+        Trade.change,
+        Trade.lose,
         Trade.adjust,
         Trade.count,
         Trade.keep,
