@@ -131,6 +131,7 @@ def opened_gate(settings: Settings, schema: Schema) -> Gate:
         fields=settings.max_fields,
         aliases=settings.max_aliases,
         directives=settings.max_directives,
+        introspection=settings.introspection,
     )
     trusted = manifest(settings.trusted_documents) if settings.trusted_documents else {}
     schema.documents = Documents(

@@ -59,10 +59,10 @@ class Documents:
     _hashes: dict[str, str] = field(default_factory=dict)
     _size: int = 0
     _trusted_texts: frozenset[str] = frozenset()
-    _rule: type[ASTValidationRule] = field(init=False)
+    _rules: tuple[type[ASTValidationRule], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rule = self.limits.rule()
+        self._rules = self.limits.rules()
         self._trusted_texts = frozenset(self.trusted.values())
 
     def text(self, query: str | None, extensions: Mapping[str, object], document_id: str | None = None) -> str:
@@ -126,7 +126,7 @@ class Documents:
         try:
             node = parse(text, max_tokens=self.limits.tokens)
             # The limits come first: the other rules are not cheap on a document that is built to hurt.
-            errors = validate_document(self.schema, node, (self._rule,)) or validate_document(
+            errors = validate_document(self.schema, node, self._rules) or validate_document(
                 self.schema, node, (*specified_rules, NoNul)
             )
             operations = {

@@ -11,6 +11,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     SelectionSetNode,
     StringValueNode,
@@ -21,17 +22,22 @@ NUL = "\0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most an operation may hold, with every fragment counted where it is used; `tokens` are the document's."""
+    """The most an operation may hold, with every fragment counted where it is used; `tokens` are the document's.
+
+    Without `introspection` no document may ask for the schema.
+    """
 
     tokens: int = 10_000
     depth: int = 15
     fields: int = 500
     aliases: int = 100
     directives: int = 100
+    introspection: bool = True
 
-    def rule(self) -> type[ASTValidationRule]:
-        """Return the rule that refuses what is larger. To be made once: validation is cached by its rules."""
-        return type("Limited", (_Limited,), {"limits": self})
+    def rules(self) -> tuple[type[ASTValidationRule], ...]:
+        """Return the rules that refuse the rest. To be made once: validation is cached by its rules."""
+        limited: type[ASTValidationRule] = type("Limited", (_Limited,), {"limits": self})
+        return (limited,) if self.introspection else (limited, NoSchemaIntrospectionCustomRule)
 
 
 class _Size(NamedTuple):

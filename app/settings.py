@@ -171,6 +171,7 @@ class Settings(BaseSettings):
     federation: bool = Field(
         default=False, description="Whether to serve a subgraph of Apollo Federation 2, for a router that others ask."
     )
+    introspection: bool = Field(default=True, description="Whether callers may ask for the schema.")
     tracing: bool = Field(
         default=False,
         description="Whether to send spans to OpenTelemetry; needs crossdock[otel], and its OTEL_ variables.",

@@ -1,6 +1,8 @@
 """The contract: what is printed, what may fail and how, and what the README says of it."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLUnionType,
+    build_ast_schema,
+    find_breaking_changes,
     get_named_type,
     is_specified_scalar_type,
     parse,
@@ -122,3 +126,18 @@ def test_everything_has_words_and_no_word_of_the_glossary_is_unused() -> None:
     assert speechless == [], "say what it is: in place, or in schema/glossary"
     words = {*WORDS.values(), *(word for values in VALUES.values() for word in values.values())}
     assert words - used == set()
+
+
+def test_nothing_of_the_last_release_is_broken() -> None:
+    git = shutil.which("git")
+    tag = git and _told(git, "describe", "--tags", "--abbrev=0", "--match", "v*")
+    released = git and tag and _told(git, "show", f"{tag}:schema/schema.graphql")
+    if not released:
+        pytest.skip("there is no release to compare with")
+    changes = find_breaking_changes(build_ast_schema(parse(released)), GRAPHQL)
+    assert [change.description for change in changes] == [], "deprecate it first (CONTRIBUTING.md)"
+
+
+def _told(git: str, *arguments: str) -> str:
+    done = subprocess.run([git, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -334,3 +334,11 @@ async def test_reading_a_document_costs_even_where_it_is_at_fault() -> None:
             refusals.append(error.status)
     assert refusals[0] == 400
     assert refusals[-1] == 429
+
+
+async def test_the_schema_is_shown_only_where_it_may_be_asked_for() -> None:
+    for may, shown in ((True, 200), (False, 400)):
+        async with client(introspection=may) as http:
+            for query in ("{ __schema { types { name } } }", '{ __type(name: "Query") { name } }'):
+                assert (await ask(http, query=query)).status_code == shown
+            assert (await ask(http, query="{ __typename }")).status_code == 200
