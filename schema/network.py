@@ -104,6 +104,9 @@ class Location(Node):
     services: list[LocationService]
     opening_hours: list[OpeningHours]
     closures: list[Closure]
+    public_holidays: str | None = strawberry.field(
+        description="The country (DE) or region (DE-BE) on whose public holidays it stays closed; null: on none."
+    )
     handling_time: timedelta
     version: int
 
@@ -133,6 +136,7 @@ class Location(Node):
             closures=[
                 Closure(date=date.fromisoformat(closure["date"]), reason=closure["reason"]) for closure in row.closures
             ],
+            public_holidays=row.public_holidays,
             handling_time=timedelta(seconds=row.handling_seconds),
             version=row.version,
         )

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -27,10 +28,15 @@ from app.demo.network import DemoNetwork, make_network
 from app.demo.operations import ALL, to_paste
 from app.execution import build_schema
 from app.settings import InvalidSettingError, load
+from domain.cart import CartLine
 from domain.feed import Cursor, read
 from domain.inventory import check
-from domain.transaction import open_pool
-from domain.vocabulary import LocationKind, ServiceLevel
+from domain.network import LocationRecord, Networks
+from domain.options import OptionsRequest, fulfillment_options
+from domain.planning.problem import Parcel, Point
+from domain.promises import Promises
+from domain.transaction import Database, open_pool
+from domain.vocabulary import FulfillmentMethod, LocationKind, ServiceLevel
 
 READY_SECONDS = 20
 
@@ -126,6 +132,29 @@ def test_a_network_loads_whole_once_and_stays_as_people_left_it(dsn: str, countr
     asyncio.run(sell())
     assert asyncio.run(demo.fill(dsn, network)) is False
     assert asyncio.run(found()) == (1, len(network.stock), len(network.stock), [])
+    if stores := network.of_kind(LocationKind.STORE):
+        assert asyncio.run(sent_to(dsn, network, stores[0])), "a store is sent what it lacks"
+
+
+async def sent_to(dsn: str, network: DemoNetwork, store: LocationRecord) -> list[Parcel]:
+    """Return what a store would be sent, were the shopper to pick up there the first item that it lacks."""
+    held = {row.sku for row in network.stock if row.location_code == store.code}
+    sku = next(good.record.sku for good in network.goods if good.record.sku not in held)
+    request = OptionsRequest(
+        lines=(CartLine(sku=sku, quantity=1),),
+        currency=network.country.currency,
+        near=Point(latitude=store.latitude, longitude=store.longitude),
+        methods=(FulfillmentMethod.PICKUP,),
+        pickup_locations=50,
+    )
+    pool = await open_pool(dsn)
+    async with pool.acquire() as connection:
+        snapshot = await Networks(Database(pool)).current(connection)
+        promises = Promises(b"the secret of the demo")
+        found = await fulfillment_options(connection, snapshot, promises, request, now=datetime.now(UTC))
+    await pool.close()
+    parcels = [parcel for option in found.options for parcel in option.promise.plan.parcels]
+    return [parcel for parcel in parcels if parcel.destination_code == store.code]
 
 
 def test_all_that_is_said_and_all_that_is_printed_is_valid(germany: DemoNetwork) -> None:

@@ -29,6 +29,13 @@ query Work($status: [AssignmentStatus!]!, $first: Int!) {
 """
 
 
+TRANSFERS = """
+query Transfers {
+  transfers(status: [REQUESTED, IN_TRANSIT], last: 25) { edges { node { id status lines { sku quantity } } } }
+}
+"""
+
+
 def _step(field: str, arguments: str = "", values: str = "") -> str:
     return (
         f"mutation Step($id: ID!{arguments}) "
@@ -43,6 +50,8 @@ REPORT = _step("reportPicked", ", $lines: [PickedLineInput!]!", ", lines: $lines
 PACK = _step("packAssignment")
 HAND_OVER = _step("handOverAssignment")
 READY = _step("markReadyForPickup")
+DISPATCH = _step("dispatchTransfer")
+TAKE_IN = _step("receiveTransfer", ", $lines: [TransferLineInput!]!", ", lines: $lines")
 COLLECT = _step("collectAssignment", ", $code: String!", ", pickupCode: $code")
 
 RECEIVE = """
@@ -53,7 +62,10 @@ mutation Receive($sku: String!, $locationId: ID!, $delta: Int!, $key: String!) {
 }
 """
 
-ALL = (OPTIONS, PLACE, PICKUP_CODE, WORK, ACCEPT, REJECT, START, REPORT, PACK, HAND_OVER, READY, COLLECT, RECEIVE)
+ALL = (
+    *(OPTIONS, PLACE, PICKUP_CODE, WORK, TRANSFERS, ACCEPT, REJECT, START, REPORT, PACK, HAND_OVER, READY, COLLECT),
+    *(DISPATCH, TAKE_IN, RECEIVE),
+)
 
 
 def to_paste(network: DemoNetwork) -> tuple[str, str, str]:

@@ -26,7 +26,7 @@ SHOPPERS_AT_ONCE = 10
 WORK_SECONDS = 1.0
 WORK_AT_ONCE = 25
 PEOPLE_LOOK = 0.3
-"""The chance that a store does the next step of a piece of work in a given WORK_SECONDS."""
+"""The chance that a store does the next step of a piece of work, or a van arrives, in a given WORK_SECONDS."""
 REJECTS, SHORT, PICKS_UP, KNOWS_PLACE, TWO_OF_IT = 0.03, 0.02, 0.3, 0.7, 0.15
 RESTOCK_AFTER = 200
 """How many sold lines wait before the truck brings the oldest of them back."""
@@ -146,6 +146,7 @@ class Traffic:
             await asyncio.sleep(WORK_SECONDS)
             for status, step in self._steps().items():
                 await _calmly(self._work_off(status, step))
+            await _calmly(self._drive())
 
     def _steps(self) -> Mapping[str, Callable[[Json], Awaitable[None]]]:
         return {
@@ -161,6 +162,17 @@ class Traffic:
         for edge in found["edges"]:
             if self.random.random() < PEOPLE_LOOK:
                 await _calmly(step(edge["node"]))
+
+    async def _drive(self) -> None:
+        """Send to stores what they lack, and take it in there."""
+        for edge in (await self.stores.ask(say.TRANSFERS))["edges"]:
+            transfer = edge["node"]
+            if self.random.random() > PEOPLE_LOOK:
+                continue
+            if transfer["status"] == "REQUESTED":
+                await _calmly(self.stores.ask(say.DISPATCH, id=transfer["id"]))
+            else:
+                await _calmly(self.stores.ask(say.TAKE_IN, id=transfer["id"], lines=transfer["lines"]))
 
     async def _answer(self, work: Json) -> None:
         if self.random.random() < REJECTS:

@@ -53,7 +53,7 @@ FIELDS = {
     "AssignmentLine": {"staff": "id sku item quantity picked short"},
     "Location": {
         "everybody": "id code name kind status address position timeZone tags services openingHours closures "
-        "handlingTime version carrierServices",
+        "publicHolidays handlingTime version carrierServices",
         "own place": "capacity stockLevels assignments",
     },
     "OpeningHours": {"everybody": "weekday opens closes"},

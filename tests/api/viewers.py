@@ -199,6 +199,7 @@ async def _stock(house: House, code: str, sku: str, figure: int) -> None:
         "code": code,
         "tags": ["downtown"],
         "closures": [{"date": "2026-12-25", "reason": "Christmas"}],
+        "publicHolidays": "DE",
         "capacity": [
             {"weekday": weekday, "orders": figure * 1000 + 51, "units": figure * 1000 + 52} for weekday in (1, 3)
         ],
