@@ -22,7 +22,8 @@ from domain.assignments import COLLECTION
 from domain.errands import Errand
 from domain.inventory import waiting
 from domain.network import CLOSING, Networks
-from domain.shipments import Bookings
+from domain.returns import Postage, undelivered
+from domain.shipments import RETURNED, Bookings
 from domain.timers import Handler
 
 EVER = (idempotency.TIMER, decisions.TIMER, feed.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
@@ -38,6 +39,7 @@ def handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         deadlines.LOOK: deadlines.look,
         deadlines.EXPIRY: deadlines.handler(networks),
         COLLECTION: collection.handler(networks),
+        RETURNED: undelivered.handler(networks),
         idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
         decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
         webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),
@@ -53,4 +55,5 @@ def handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
 
 def errands(networks: Networks, found: Carriers) -> Mapping[str, Errand]:
     """Return who sees to the timers of each kind that is about asking others."""
-    return Bookings(networks=networks, carrier=found.find).errands()
+    parcels = Bookings(networks=networks, carrier=found.find).errands()
+    return {**parcels, **Postage(networks=networks, carrier=found.find).errands()}

@@ -108,7 +108,7 @@ def build_schema(
     subscription: type | None = None,
     types: tuple[type, ...] = (),
     *,
-    federation: bool = False,
+    subgraph: bool = False,
 ) -> Schema:
     """Return the schema of these roots; without any, that of the whole API, where wanted as a subgraph."""
     from schema.federation import REPRESENTATION, Representation
@@ -117,11 +117,11 @@ def build_schema(
 
     scalars = SCALARS
     if query is None:
-        from resolvers import root
+        from resolvers import federation, root
 
         query, mutation, subscription = root.Query, root.Mutation, root.Subscription
-        if federation:
-            query, scalars = root.federated(build_schema().as_str()), {**SCALARS, Representation: REPRESENTATION}
+        if subgraph:
+            query, scalars = federation.federated(build_schema().as_str()), {**SCALARS, Representation: REPRESENTATION}
     schema = Schema(
         query=query,
         mutation=mutation,

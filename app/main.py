@@ -112,7 +112,7 @@ def create_app(
         gateway: Gateway = app.state.gateway
         return await gateway.open_context(viewer, now=now)
 
-    served = schema or build_schema(federation=settings.federation)
+    served = schema or build_schema(subgraph=settings.federation)
     view = _view(settings, served, identity, open_context, now)
     metrics = Metrics(sockets=lambda: len(view.sockets), executions=lambda: len(view.hub.runs))
     observing = Observing(settings, metrics)

@@ -105,3 +105,10 @@ class InvalidPickupCode(DomainError):
     code = ErrorCode.INVALID_PICKUP_CODE
     attempts_left: int
     locked_until: datetime | None = field(default=None)
+
+
+@dataclass(kw_only=True)
+class ReturnNotEligible(DomainError):
+    """This cannot be returned, or not so much of it, or not any more; the message says why."""
+
+    code = ErrorCode.RETURN_NOT_ELIGIBLE

@@ -36,6 +36,7 @@ class Rule:
 
 _S, _A, _R = OrderStatus, OrderAction, Role
 _UNFINISHED = frozenset(_S) - {_S.FULFILLED, _S.COMPLETED, _S.CANCELLED}
+_LEFT = frozenset({_S.PARTIALLY_FULFILLED, _S.FULFILLED, _S.COMPLETED})
 _OFFICE = frozenset({_R.OPERATIONS, _R.ADMIN})
 _SHOP = _OFFICE | {_R.STOREFRONT}
 _SENT = frozenset({_S.PARTIALLY_FULFILLED, _S.FULFILLED})
@@ -49,6 +50,7 @@ RULES: Mapping[OrderAction, Rule] = {
     _A.RELEASE: Rule(sources=frozenset({_S.ON_HOLD}), roles=_SHOP, target=_S.RECEIVED),
     _A.REROUTE: Rule(sources=_UNFINISHED, roles=_OFFICE, stock=Stock.RESERVED_ANEW),
     _A.REPLACE: Rule(roles=_OFFICE, astray=_SENT, stock=Stock.RESERVED_ANEW),
+    _A.REQUEST_RETURN: Rule(sources=_LEFT, roles=_SHOP),
 }
 
 _NO_PLAN = frozenset({_S.BACKORDERED, _S.UNROUTABLE})

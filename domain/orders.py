@@ -66,6 +66,8 @@ class OrderLineRow(Row):
     fulfilled: int
     cancelled: int
     backordered: int
+    returned: int
+    fulfilled_at: datetime | None
 
 
 class TimelineRow(Row):
@@ -192,9 +194,9 @@ async def timeline_of(connection: Connection, order_ids: Sequence[UUID]) -> list
     return rows
 
 
-def may_read(row: TimelineRow, viewer: Viewer) -> bool:
+def may_read(location_id: UUID | None, viewer: Viewer) -> bool:
     """Say whether a viewer may read what happened: a store nothing of another's work."""
-    return row.location_id is None or viewer.works_at(row.location_id)
+    return location_id is None or viewer.works_at(location_id)
 
 
 class Told(NamedTuple):

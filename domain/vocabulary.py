@@ -184,6 +184,69 @@ class ShipmentStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class ReturnStatus(StrEnum):
+    """Where a return stands."""
+
+    REQUESTED = "REQUESTED"
+    APPROVED = "APPROVED"
+    DECLINED = "DECLINED"
+    IN_TRANSIT = "IN_TRANSIT"
+    RECEIVED = "RECEIVED"
+    INSPECTED = "INSPECTED"
+    CLOSED = "CLOSED"
+    CANCELLED = "CANCELLED"
+
+
+class ReturnReason(StrEnum):
+    """Why something comes back."""
+
+    TOO_LARGE = "TOO_LARGE"
+    TOO_SMALL = "TOO_SMALL"
+    NOT_AS_DESCRIBED = "NOT_AS_DESCRIBED"
+    DAMAGED = "DAMAGED"
+    DEFECTIVE = "DEFECTIVE"
+    WRONG_ITEM = "WRONG_ITEM"
+    CHANGED_MIND = "CHANGED_MIND"
+    OTHER = "OTHER"
+
+
+class ItemCondition(StrEnum):
+    """In which state something came back."""
+
+    NEW = "NEW"
+    OPENED = "OPENED"
+    DAMAGED = "DAMAGED"
+    DEFECTIVE = "DEFECTIVE"
+
+
+class Disposition(StrEnum):
+    """What becomes of what came back."""
+
+    RESTOCK = "RESTOCK"
+    TRANSFER = "TRANSFER"
+    REFURBISH = "REFURBISH"
+    DISPOSE = "DISPOSE"
+    SEND_BACK = "SEND_BACK"
+
+
+class ReturnMethod(StrEnum):
+    """How the goods come back."""
+
+    IN_STORE = "IN_STORE"
+    CARRIER = "CARRIER"
+
+
+class ReturnAction(StrEnum):
+    """What may be done with a return."""
+
+    APPROVE = "APPROVE"
+    DECLINE = "DECLINE"
+    RECEIVE = "RECEIVE"
+    INSPECT = "INSPECT"
+    CLOSE = "CLOSE"
+    CANCEL = "CANCEL"
+
+
 class RoutingTrigger(StrEnum):
     """Why an order was routed."""
 

@@ -6,12 +6,15 @@ import strawberry
 
 from domain.errors import InvalidInput
 from resolvers import inventory, network, nodes, orders
+from resolvers.fields import query
+from resolvers.root import Query
 from schema.context import Info
-from schema.federation import Entity, Representation
+from schema.federation import Entity, Representation, Service, subgraph
 from schema.inventory import Item
 from schema.network import Location
 from schema.orders import Order
 from schema.paging import parse_id
+from schema.permission import EVERYBODY
 
 MOST = 1000
 
@@ -37,3 +40,20 @@ async def _entity(info: Info, representation: object) -> Entity | None:
     raise InvalidInput(
         message="A representation is an Order, an Item or a Location by a key.", path=("representations",)
     )
+
+
+def federated(sdl: str) -> type:
+    """Return the root of queries with what a router asks of a subgraph, whose schema is `sdl` without it."""
+    service = Service(sdl=subgraph(sdl))
+
+    @strawberry.type(name="Query", description=Query.__doc__)
+    class Subgraph(Query):
+        _service: Service = query(lambda: service, EVERYBODY, "What this subgraph is.", name="_service")
+        _entities: list[Entity | None] = query(
+            entities,
+            EVERYBODY,
+            "Orders, items and locations by their keys; null for what is not there.",
+            name="_entities",
+        )
+
+    return Subgraph

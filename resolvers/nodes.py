@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from domain import assignments, shipments, transfers
+from domain import assignments, returns, shipments, transfers
 from domain.errors import InvalidInput
 from domain.paging import LARGEST_SIZE
 from schema.api_keys import ApiKey
@@ -19,6 +19,7 @@ from schema.paging import Node, parse_id
 from schema.permission import OFFICE, SETTINGS, SHOP
 from schema.replenishment import Receipt, Transfer
 from schema.reservations import Reservation
+from schema.returns import Return, ReturnLine, ReturnPolicy
 from schema.routing import RoutingDecision, RoutingPolicy
 from schema.shipments import Shipment
 from schema.webhooks import Webhook
@@ -108,6 +109,22 @@ async def _shipment(info: Info, key: str) -> Shipment | None:
     return Shipment.of(row) if row and shipments.visible(row, info.context.viewer) else None
 
 
+async def _return(info: Info, key: str) -> Return | None:
+    row = await info.context.loaders.customer_return.load(UUID(key))
+    return Return.of(row) if row and returns.visible(row, info.context.viewer) else None
+
+
+async def _return_line(info: Info, key: str) -> ReturnLine | None:
+    row = await info.context.loaders.return_line.load(UUID(key))
+    whole = await info.context.loaders.customer_return.load(row.return_id) if row else None
+    return ReturnLine.of(row) if row and whole and returns.visible(whole, info.context.viewer) else None
+
+
+async def _return_policy(info: Info, key: str) -> ReturnPolicy | None:
+    row = await info.context.loaders.return_policy.load(UUID(key)) if info.context.viewer.role in OFFICE else None
+    return ReturnPolicy.of(row) if row else None
+
+
 async def _reservation(info: Info, key: str) -> Reservation | None:
     row = await info.context.loaders.reservation.load(UUID(key))
     return Reservation.of(row) if row and info.context.viewer.role in SHOP else None
@@ -150,6 +167,9 @@ FINDERS: Mapping[str, Callable[..., Awaitable[Node | None]]] = {
     "Assignment": _assignment,
     "AssignmentLine": _assignment_line,
     "Shipment": _shipment,
+    "Return": _return,
+    "ReturnLine": _return_line,
+    "ReturnPolicy": _return_policy,
     "Reservation": _reservation,
     "RoutingPolicy": _routing_policy,
     "RoutingDecision": _routing_decision,

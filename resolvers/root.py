@@ -1,14 +1,12 @@
 """The index of the whole API: each root field, who may call it, and where it is answered."""
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import strawberry
 
 from resolvers import (
     api_keys,
     assignments,
-    federation,
     inventory,
     network,
     nodes,
@@ -16,53 +14,41 @@ from resolvers import (
     orders,
     replenishment,
     reservations,
+    returns,
     routing,
     shipments,
     updates,
     webhooks,
 )
+from resolvers.fields import mutation as _mutation
+from resolvers.fields import query as _query
+from resolvers.fields import question as _question
+from resolvers.fields import subscription as _subscription
 from schema.api_keys import ApiKey, ApiKeyResult
 from schema.assignments import Assignment, AssignmentLine, AssignmentResult
-from schema.federation import Entity, Service, subgraph
 from schema.inventory import Availability, ImportResult, Item, StockLevel, StockMovement, StockResult
 from schema.network import CarrierService, CarrierServiceResult, Location, LocationResult
 from schema.options import FulfillmentOptions
 from schema.orders import Order, OrderLine, OrderResult, PlaceOrderResult
-from schema.paging import Connection, Node, Paged
-from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF, Allowed
+from schema.paging import Connection, Node
+from schema.permission import EVERYBODY, OFFICE, SETTINGS, SHOP, STAFF
 from schema.replenishment import Receipt, ReceiptResult, Transfer, TransferResult
 from schema.reservations import ReleaseReservationResult, Reservation, ReserveCartResult
+from schema.returns import (
+    Return,
+    ReturnLine,
+    ReturnOptions,
+    ReturnPolicy,
+    ReturnPolicyResult,
+    ReturnResult,
+    ShipmentResult,
+)
 from schema.routing import RoutingDecision, RoutingPolicy, RoutingPolicyResult, SimulateRoutingResult
 from schema.scalars import Cursor
-from schema.shipments import Shipment, ShipmentResult
-from schema.typed import Typed
-from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
+from schema.shipments import Shipment
+from schema.updates import AssignmentUpdate, OrderUpdate, ReturnUpdate, StockUpdate
 from schema.viewer import Viewer
 from schema.webhooks import Webhook, WebhookResult
-
-
-def _query(
-    resolver: Callable[..., Any],
-    allow: frozenset[Any],
-    description: str,
-    *,
-    paged: bool = False,
-    name: str | None = None,
-) -> Any:  # noqa: ANN401
-    extensions = [Allowed(allow), *([Paged()] if paged else [])]
-    return strawberry.field(resolver=resolver, name=name, description=description, extensions=extensions)
-
-
-def _question(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
-    return strawberry.field(resolver=resolver, description=description, extensions=[Allowed(allow), Typed()])
-
-
-def _mutation(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
-    return strawberry.mutation(resolver=resolver, description=description, extensions=[Allowed(allow), Typed()])
-
-
-def _subscription(resolver: Callable[..., Any], allow: frozenset[Any], description: str) -> Any:  # noqa: ANN401
-    return strawberry.subscription(resolver=resolver, description=description, extensions=[Allowed(allow)])
 
 
 @strawberry.type(description="What can be asked.")
@@ -123,6 +109,21 @@ class Query:
     orders: Connection[Order] = _query(orders.orders, STAFF, "Orders, newest first unless asked otherwise.", paged=True)
     assignments: Connection[Assignment] = _query(
         assignments.assignments, STAFF, "Assignments, the first due first unless asked otherwise.", paged=True
+    )
+    return_options: ReturnOptions = _query(
+        returns.return_options,
+        EVERYBODY,
+        "How lines of an order, or all that may be, can come back: to a store near the shopper, or with a carrier; and "
+        "why the rest may not.",
+    )
+    return_policies: list[ReturnPolicy] = _query(
+        returns.return_policies, OFFICE, "On which terms goods are taken back, in the order in which they are asked."
+    )
+    returns: Connection[Return] = _query(
+        returns.returns,
+        STAFF,
+        "Returns, newest first. A STORE viewer sees those announced or received at its locations.",
+        paged=True,
     )
     routing_policies: list[RoutingPolicy] = _query(
         routing.routing_policies,
@@ -230,6 +231,39 @@ class Mutation:
         "Say what happened to the newest parcel of this number. In any order, any number of times: the events count in "
         "the order of their time, and a final status stays.",
     )
+    request_return: ReturnResult = _mutation(
+        returns.request_return,
+        SHOP,
+        "Ask to return lines of an order, to a store (any that takes returns) or with a carrier. Where the policies of "
+        "all lines say so it is approved at once; a carrier's label follows.",
+    )
+    approve_return: ReturnResult = _mutation(returns.approve_return, OFFICE, "Let a return come.")
+    decline_return: ReturnResult = _mutation(returns.decline_return, OFFICE, "Refuse a return.")
+    cancel_return: ReturnResult = _mutation(
+        returns.cancel_return, SHOP, "Call a return off; once it is on its way only the office may."
+    )
+    receive_return: ReturnResult = _mutation(
+        returns.receive_return,
+        STAFF,
+        "Take a return in at a location that takes returns, announced there or not. Nothing of it may be sold yet.",
+    )
+    inspect_return: ReturnResult = _mutation(
+        returns.inspect_return,
+        STAFF,
+        "Say in which condition lines are, each once. It decides what becomes of them and what is refunded; what may "
+        "be sold is in stock from now on.",
+    )
+    close_return: ReturnResult = _mutation(
+        returns.close_return, STAFF, "End a return that is INSPECTED: its refund is due."
+    )
+    register_return: ReturnResult = _mutation(
+        returns.register_return,
+        STAFF,
+        "Take in goods that are shown at the counter: of the order of that number and postal code, or of none.",
+    )
+    save_return_policy: ReturnPolicyResult = _mutation(
+        returns.save_return_policy, SETTINGS, "Make or change the policy of that name."
+    )
     adjust_stock: StockResult = _mutation(
         inventory.adjust_stock, STAFF, "Change what is on hand by so many, more or fewer."
     )
@@ -326,6 +360,12 @@ class Subscription:
     stock_updates: AsyncGenerator[StockUpdate, None] = _subscription(
         updates.stock_updates, STAFF, "Every change of a stock level."
     )
+    return_updates: AsyncGenerator[ReturnUpdate, None] = _subscription(
+        updates.return_updates,
+        EVERYBODY,
+        "Every change of a return, of one order or location, or of all that the viewer may see. A storefront viewer "
+        "names one order.",
+    )
 
 
 NODES = [
@@ -339,6 +379,9 @@ NODES = [
     Assignment,
     AssignmentLine,
     Shipment,
+    Return,
+    ReturnLine,
+    ReturnPolicy,
     Reservation,
     Transfer,
     Receipt,
@@ -348,20 +391,3 @@ NODES = [
     ApiKey,
 ]
 """The types behind Node, which the printed schema would lack where no field leads to them."""
-
-
-def federated(sdl: str) -> type:
-    """Return the root of queries with what a router asks of a subgraph, whose schema is `sdl` without it."""
-    service = Service(sdl=subgraph(sdl))
-
-    @strawberry.type(name="Query", description=Query.__doc__)
-    class Subgraph(Query):
-        _service: Service = _query(lambda: service, EVERYBODY, "What this subgraph is.", name="_service")
-        _entities: list[Entity | None] = _query(
-            federation.entities,
-            EVERYBODY,
-            "Orders, items and locations by their keys; null for what is not there.",
-            name="_entities",
-        )
-
-    return Subgraph

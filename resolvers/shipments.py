@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from domain.carriers import TrackingReport
-from domain.shipments import Dispatch
+from domain.tracking import Tracking
 from domain.vocabulary import ShipmentStatus
 from schema.context import Info
-from schema.shipments import Shipment, ShipmentResult
+from schema.paging import node_of
+from schema.returns import Return, ShipmentResult
+from schema.shipments import Shipment
 
 
 async def record_tracking(
@@ -20,6 +22,7 @@ async def record_tracking(
     context, now = info.context, info.context.now()
     report = TrackingReport(status=status, at=at or now, description=description)
     async with context.database.transaction() as connection:
-        dispatch = Dispatch(connection=connection, networks=context.networks, actor=context.viewer.name, now=now)
-        row = await dispatch.report(tracking_number, carrier, [report], viewer=context.viewer)
-    return Shipment.of(row)
+        tracking = Tracking(connection=connection, networks=context.networks, viewer=context.viewer, now=now)
+        row = await tracking.report(tracking_number, carrier, [report])
+    shown: Shipment | Return = node_of(row)
+    return shown

@@ -9,19 +9,21 @@ from graphql import GraphQLError
 from domain.errors import NotFound
 from domain.feed import Cursor as Place
 from domain.feed import Update as Fact
-from domain.vocabulary import AssignmentStatus, OrderStatus, Role, UpdateKind
+from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, Role, UpdateKind
 from schema.assignments import Assignment
 from schema.context import Context, Info
 from schema.inventory import StockLevel
 from schema.network import location_of
 from schema.orders import Order
 from schema.paging import uuid_of
+from schema.returns import Return
 from schema.scalars import Cursor
-from schema.updates import AssignmentUpdate, OrderUpdate, StockUpdate
+from schema.updates import AssignmentUpdate, OrderUpdate, ReturnUpdate, StockUpdate
 
 ORDERS = frozenset(kind for kind in UpdateKind if kind.startswith(("ORDER_", "SHIPMENT_")))
 ASSIGNMENTS = frozenset(kind for kind in UpdateKind if kind.startswith("ASSIGNMENT_"))
 STOCK = frozenset({UpdateKind.STOCK_CHANGED})
+RETURNS = frozenset({UpdateKind.RETURN_STATUS_CHANGED})
 
 
 async def updates_cursor(info: Info) -> Cursor:
@@ -123,6 +125,37 @@ async def stock_updates(
                 on_hand=on_hand,
                 reserved=reserved,
                 available=available,
+            )
+
+
+async def return_updates(
+    info: Info,
+    order_id: strawberry.ID | None = None,
+    location_id: strawberry.ID | None = None,
+    after: Cursor | None = None,
+) -> AsyncGenerator[ReturnUpdate, None]:
+    context = info.context
+    if context.viewer.role is Role.STOREFRONT and order_id is None:
+        raise GraphQLError("A STOREFRONT viewer names the order.", extensions={"code": "FORBIDDEN"})
+    order = await _order(context, order_id)
+    where = await _locations(context, location_id)
+
+    def wanted(fact: Fact) -> bool:
+        return (
+            fact.kind in RETURNS
+            and (order is None or fact.order_id == order)
+            and (where is None or not where.isdisjoint(fact.location_ids))
+        )
+
+    async for fact in _follow(context, after, wanted):
+        row = await context.loaders.customer_return.load(_known(fact.return_id))
+        if row is not None:
+            yield ReturnUpdate(
+                cursor=Cursor(str(fact.cursor)),
+                at=fact.at,
+                kind=fact.kind,
+                status=ReturnStatus(fact.status or row.status),
+                return_=Return.of(row),
             )
 
 

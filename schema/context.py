@@ -19,6 +19,7 @@ from domain import (
     policies,
     receipts,
     reservations,
+    returns,
     shipments,
     transfers,
     webhooks,
@@ -104,6 +105,12 @@ class Loaders:
     assignment_shipments = _many(shipments.shipments_of_assignments, lambda row: row.assignment_id)
     shipment_lines = _many(shipments.lines_of, lambda row: row.shipment_id)
     tracking_events = _many(shipments.events_of, lambda row: row.shipment_id)
+    customer_return = _one(returns.returns, lambda row: row.id)
+    order_returns = _many(returns.returns_of_orders, lambda row: row.order_id)
+    return_line = _one(returns.lines, lambda row: row.id)
+    return_lines = _many(returns.lines_of, lambda row: row.return_id)
+    return_timeline = _many(returns.timeline_of, lambda row: row.return_id)
+    return_policy = _one(returns.policies, lambda row: row.id)
     reservation = _one(reservations.reservations, lambda row: row.id)
     reservation_lines = _many(reservations.lines_of, lambda row: row.reservation_id)
     decision = _one(decisions.decisions, lambda row: (row.order_id, row.id))

@@ -53,6 +53,11 @@ class ActionNotAllowedError(UserError):
     allowed_actions: list[str]
 
 
+@strawberry.type(description="This cannot be returned, or not so much of it, or not any more: message says why.")
+class ReturnNotEligibleError(UserError):
+    pass
+
+
 @strawberry.type(description="The code shown at the counter is not the order's.")
 class InvalidPickupCodeError(UserError):
     attempts_left: int
@@ -72,6 +77,7 @@ ERRORS: dict[type[errors.DomainError], Callable[[Any, Common], UserError]] = {
     errors.IdempotencyConflict: _plain(IdempotencyConflictError),
     errors.OptionExpired: _plain(OptionExpiredError),
     errors.ReservationExpired: _plain(ReservationExpiredError),
+    errors.ReturnNotEligible: _plain(ReturnNotEligibleError),
     errors.VersionConflict: lambda error, common: VersionConflictError(current_version=error.current_version, **common),
     errors.ActionNotAllowed: lambda error, common: ActionNotAllowedError(
         status=error.status, allowed_actions=list(error.allowed_actions), **common

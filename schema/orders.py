@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
-from domain import order_actions, orders, shipments
+from domain import order_actions, orders, returns, shipments
 from domain.assignments import visible
 from domain.cancelling import CancelledLine
 from domain.cart import CartLine
@@ -15,6 +15,7 @@ from domain.money import check_currency, to_minor
 from domain.orders import OrderFilter, OrderLineRow, OrderRow, OrderSort, TimelineRow
 from domain.placement import NewOrder
 from domain.places import Address as AddressValue
+from domain.returns import ReturnTimelineRow
 from domain.viewer import Viewer
 from domain.vocabulary import FulfillmentMethod, OrderAction, OrderStatus, Payment, Role, ServiceLevel
 from schema.context import Info
@@ -36,6 +37,7 @@ from schema.scalars import Address, AddressInput, Money
 
 if TYPE_CHECKING:
     from schema.assignments import Assignment
+    from schema.returns import Return
     from schema.routing import RoutingDecision
     from schema.shipments import Shipment
 
@@ -63,7 +65,7 @@ class TimelineEntry:
     actor: str | None
 
     @classmethod
-    def of(cls, row: TimelineRow, viewer: Viewer) -> "TimelineEntry":
+    def of(cls, row: TimelineRow | ReturnTimelineRow, viewer: Viewer) -> "TimelineEntry":
         # What befell the order as a whole may have been done at another store.
         anonymous = row.location_id is None and viewer.role is Role.STORE
         return cls(at=row.at, kind=row.kind, message=row.message, actor=None if anonymous else row.actor)
@@ -77,6 +79,7 @@ class OrderLine(Node):
     fulfilled: int
     cancelled: int
     backordered: int = strawberry.field(description="What waits for stock.")
+    returned: int = strawberry.field(description="What has come back of what was fulfilled.")
 
     @classmethod
     def of(cls, row: OrderLineRow, currency: str) -> "OrderLine":
@@ -88,6 +91,7 @@ class OrderLine(Node):
             fulfilled=row.fulfilled,
             cancelled=row.cancelled,
             backordered=row.backordered,
+            returned=row.returned,
         )
 
     @edge(allow=EVERYBODY)
@@ -174,6 +178,13 @@ class Order(Node):
         rows = await info.context.loaders.shipments.load(self.row.id)
         return [node_of(row) for row in rows if shipments.visible(row, info.context.viewer)]
 
+    @edge(
+        allow=EVERYBODY, description="Oldest first. A STORE viewer sees those announced or received at its locations."
+    )
+    async def returns(self, info: Info) -> list[Annotated["Return", strawberry.lazy("schema.returns")]]:
+        rows = await info.context.loaders.order_returns.load(self.row.id)
+        return [node_of(row) for row in rows if returns.visible(row, info.context.viewer)]
+
     @edge(allow=EVERYBODY, description="What the viewer may do now.")
     async def allowed_actions(self, info: Info) -> list[OrderAction]:
         parcels = await info.context.loaders.shipments.load(self.row.id)
@@ -188,7 +199,7 @@ class Order(Node):
     async def timeline(self, info: Info) -> list[TimelineEntry]:
         viewer = info.context.viewer
         rows = await info.context.loaders.timeline.load(self.row.id)
-        return [TimelineEntry.of(row, viewer) for row in rows if orders.may_read(row, viewer)]
+        return [TimelineEntry.of(row, viewer) for row in rows if orders.may_read(row.location_id, viewer)]
 
 
 node_of.register(OrderRow, Order.of)

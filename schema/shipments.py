@@ -1,14 +1,12 @@
 """Shipments: parcels on their way to shoppers."""
 
 from datetime import datetime
-from typing import Annotated, TypeAlias
 
 import strawberry
 
 from domain.shipments import ShipmentRow, TrackingEventRow
 from domain.vocabulary import ShipmentStatus
 from schema.context import Info
-from schema.errors import ActionNotAllowedError, InvalidInputError, NotFoundError
 from schema.network import CarrierService, Location, location_of
 from schema.options import PlannedLine
 from schema.paging import Node, global_id, node_of
@@ -68,8 +66,3 @@ class Shipment(Node):
 
 
 node_of.register(ShipmentRow, Shipment.of)
-
-
-ShipmentResult: TypeAlias = Annotated[
-    Shipment | NotFoundError | ActionNotAllowedError | InvalidInputError, strawberry.union("ShipmentResult")
-]

@@ -4,11 +4,12 @@ from datetime import datetime
 
 import strawberry
 
-from domain.vocabulary import AssignmentStatus, OrderStatus, UpdateKind
+from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, UpdateKind
 from schema.assignments import Assignment
 from schema.inventory import StockLevel
 from schema.network import Location
 from schema.orders import Order
+from schema.returns import Return
 from schema.scalars import Cursor
 
 
@@ -39,3 +40,9 @@ class StockUpdate(Update):
     on_hand: int
     reserved: int
     available: int
+
+
+@strawberry.type(description="status is the one this update brought; return is as it stands when it is read.")
+class ReturnUpdate(Update):
+    status: ReturnStatus
+    return_: Return = strawberry.field(name="return")

@@ -40,6 +40,20 @@ strawberry.enum(
     description="CREATED -> HANDED_OVER -> IN_TRANSIT -> OUT_FOR_DELIVERY -> DELIVERED, or DELIVERY_FAILED and tried "
     "again. LOST may be found; DELIVERED, RETURNED_TO_SENDER and CANCELLED are final.",
 )
+strawberry.enum(
+    vocabulary.ReturnStatus,
+    description="REQUESTED -> APPROVED -> IN_TRANSIT -> RECEIVED -> INSPECTED -> CLOSED; REQUESTED -> DECLINED; "
+    "CANCELLED before anything is on its way. What is INSPECTED may be sold again, or not; CLOSED: the refund is due.",
+)
+strawberry.enum(vocabulary.ReturnReason, description="Why something comes back.")
+strawberry.enum(vocabulary.ItemCondition, description="In which state something came back.")
+strawberry.enum(
+    vocabulary.Disposition,
+    description="What becomes of what came back. RESTOCK: sold where it is. TRANSFER: sent to where it sells better. "
+    "REFURBISH: damaged stock of the location. DISPOSE, SEND_BACK: stock no more.",
+)
+strawberry.enum(vocabulary.ReturnMethod, description="How the goods come back: to a store, or with a carrier.")
+strawberry.enum(vocabulary.ReturnAction, description="What may be done with a return.")
 strawberry.enum(vocabulary.RejectReason, description="Why a location does not do its share.")
 strawberry.enum(vocabulary.RoutingTrigger, description="Why an order was routed.")
 strawberry.enum(vocabulary.FenceKind, description="What may keep a location out of a plan.")

@@ -98,12 +98,14 @@ def delivery_of(update: Update) -> Delivery:
     quantities = zip(("onHand", "reserved", "available"), update.quantities or (), strict=False)
     data = {
         "orderId": update.order_id and global_id("Order", update.order_id),
+        "returnId": update.return_id and global_id("Return", update.return_id),
         "assignmentId": update.assignment_id and global_id("Assignment", update.assignment_id),
         "locationIds": sorted(global_id("Location", each) for each in update.location_ids),
         "channel": update.channel,
         "sku": update.sku,
         "status": update.status,
         **dict(quantities),
+        "refund": update.refund and dict(zip(("amount", "currency"), update.refund, strict=True)),
     }
     body = {
         "type": update.kind,
@@ -113,7 +115,7 @@ def delivery_of(update: Update) -> Delivery:
     level = f"{update.sku} {' '.join(map(str, update.location_ids))}"
     return Delivery(
         cursor=update.cursor,
-        subject=str(update.order_id or level),
+        subject=str(update.order_id or update.return_id or level),
         kind=update.kind,
         at=update.at,
         body=orjson.dumps(body).decode(),

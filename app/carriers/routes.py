@@ -1,6 +1,7 @@
 """What carriers and printers find here: labels, and the door at which carriers tell what happened to parcels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from app.settings import Settings
 from app.signatures import genuine, signing_key
 from domain import shipments
 from domain.errors import DomainError, NotFound
-from domain.shipments import Dispatch
+from domain.shortage import SYSTEM
+from domain.tracking import Tracking
 
 if TYPE_CHECKING:
     from app.main import Gateway
@@ -89,12 +91,12 @@ class Doors:
 
     async def _take(self, gateway: "Gateway", carrier: str, message: _Message) -> list[str]:
         """Record each event in a transaction of its own, for each locks another order; return the unknown numbers."""
-        unknown = []
+        unknown, viewer = [], replace(SYSTEM, name=carrier)
         for event in message.events:
             try:
                 async with gateway.database.transaction() as connection:
-                    dispatch = Dispatch(connection=connection, networks=gateway.networks, actor=carrier, now=self.now())
-                    await dispatch.report(event.tracking_number, carrier, [event.report()])
+                    tracking = Tracking(connection=connection, networks=gateway.networks, viewer=viewer, now=self.now())
+                    await tracking.report(event.tracking_number, carrier, [event.report()])
             except NotFound:
                 unknown.append(event.tracking_number)
         return unknown

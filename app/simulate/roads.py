@@ -51,7 +51,7 @@ class Roads:
         for _ in range(1 + (town.chance("parcel", parcel.number, status).random() < TOLD_TWICE)):
             async with town.database.transaction() as connection:
                 dispatch = Dispatch(connection=connection, networks=town.networks, actor=parcel.carrier, now=town.now)
-                await dispatch.report(parcel.tracking_number or "", parcel.carrier, told)
+                await dispatch.take(parcel, told)
 
     async def _move(self, transfer: TransferRow) -> None:
         async with self.town.database.transaction() as connection:

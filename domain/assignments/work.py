@@ -361,8 +361,8 @@ class Desk(Record):
         ]
         await inventory.move(self.connection, [*found, *sold], now=self.now)
         await self.connection.executemany(
-            "UPDATE order_line SET fulfilled = fulfilled + $2 WHERE id = $1",
-            [(line.order_line_id, line.picked) for line in picked],
+            "UPDATE order_line SET fulfilled = fulfilled + $2, fulfilled_at = $3 WHERE id = $1",
+            [(line.order_line_id, line.picked, self.now) for line in picked],
         )
         return await self._step(action, row, order)
 

@@ -26,6 +26,9 @@ class Fact(NamedTuple):
     status: str | None = None
     quantities: tuple[int, int, int] | None = None
     """On hand, reserved, available."""
+    return_id: UUID | None = None
+    refund: tuple[str, str] | None = None
+    """An amount in decimals, and its currency."""
 
 
 class FeedRow(NamedTuple):
@@ -75,4 +78,8 @@ def _as_json(fact: Fact) -> dict[str, object]:
         told["status"] = fact.status
     if fact.quantities:
         told["quantities"] = fact.quantities
+    if fact.return_id:
+        told["return"] = str(fact.return_id)
+    if fact.refund:
+        told["refund"] = fact.refund
     return told

@@ -31,6 +31,8 @@ class Update(NamedTuple):
     sku: str | None
     status: str | None
     quantities: tuple[int, int, int] | None
+    return_id: UUID | None = None
+    refund: tuple[str, str] | None = None
 
 
 class _FeedRow(Row):
@@ -93,6 +95,7 @@ def _place(location: str) -> frozenset[UUID]:
 
 def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
     order, assignment, quantities = told.get("order"), told.get("assignment"), told.get("quantities")
+    back, refund = told.get("return"), told.get("refund")
     return Update(
         cursor,
         UpdateKind(told["kind"]),
@@ -104,6 +107,8 @@ def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
         sku=told.get("sku"),
         status=told.get("status"),
         quantities=tuple(quantities) if quantities else None,
+        return_id=UUID(back) if back else None,
+        refund=tuple(refund) if refund else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether the books agree: stock with what holds it and comes, orders with work and parcels, days with their work."""
+"""Whether the books agree: stock with what holds it and comes, orders with work, parcels, returns."""
 
 from domain.transaction import Connection
 
@@ -118,6 +118,10 @@ UNION ALL
 SELECT format('Parcel %s belongs to no assignment.', s.number)
   FROM shipment s WHERE NOT EXISTS (SELECT FROM assignment a WHERE a.id = s.assignment_id)
 UNION ALL
+SELECT format('Return %s belongs to no order.', r.number)
+  FROM customer_return r
+ WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM customer_order o WHERE o.id = r.order_id)
+UNION ALL
 SELECT format('Order %s is to be collected at no location.', o.number)
   FROM customer_order o
  WHERE o.pickup_location_id IS NOT NULL AND NOT EXISTS (SELECT FROM location p WHERE p.id = o.pickup_location_id)
@@ -156,6 +160,30 @@ SELECT format('%s on %s: %s orders and %s units committed, its work comes to %s 
  WHERE (d.orders, d.units) <> (d.orders_taken, d.units_taken) ORDER BY 1
 """
 
+# What could not be delivered comes back, too, but was no shopper's: it counts as returned nowhere.
+_RETURNS = """
+WITH back AS (
+    SELECT b.order_line_id, sum(b.quantity) FILTER (WHERE r.status IN ('RECEIVED', 'INSPECTED', 'CLOSED')) AS returned,
+           sum(b.refund) AS refund
+      FROM return_line b JOIN customer_return r ON r.id = b.return_id
+     WHERE b.order_line_id IS NOT NULL AND r.shipment_id IS NULL
+     GROUP BY b.order_line_id
+), line AS (
+    SELECT l.*, coalesce(b.returned, 0) AS came, coalesce(b.refund, 0) AS refund
+      FROM order_line l LEFT JOIN back b ON b.order_line_id = l.id
+     WHERE l.returned > 0 OR b.order_line_id IS NOT NULL
+), finding AS (
+    SELECT order_id, sku, unnest(ARRAY[
+        CASE WHEN returned <> came THEN format('%s returned, its returns come to %s', returned, came) END,
+        CASE WHEN returned > fulfilled THEN format('%s returned of %s fulfilled', returned, fulfilled) END,
+        CASE WHEN refund > returned * unit_price
+             THEN format('%s refunded of %s paid', refund, returned * unit_price) END
+    ]) AS what FROM line
+)
+SELECT format('%s of order %s: %s.', f.sku, o.number, f.what)
+  FROM finding f JOIN customer_order o ON o.id = f.order_id WHERE f.what IS NOT NULL ORDER BY 1
+"""
+
 
 async def check(connection: Connection) -> list[str]:
     """Return a sentence for each level, order's line and day's work that disagrees with the rest of the books.
@@ -165,6 +193,6 @@ async def check(connection: Connection) -> list[str]:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         return [
             row[0]
-            for statement in (_LEVELS, _ORDERS, _HOLDS, _CAPACITY, _ORPHANS, _PARCELS)
+            for statement in (_LEVELS, _ORDERS, _HOLDS, _CAPACITY, _ORPHANS, _PARCELS, _RETURNS)
             for row in await connection.fetch(statement)
         ]

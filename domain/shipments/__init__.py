@@ -1,8 +1,8 @@
 """Shipments: parcels on their way to shoppers."""
 
 from domain.shipments.booking import Bookings
-from domain.shipments.dispatch import BOOK, CANCEL, TRACK, Dispatch, name
-from domain.shipments.moves import MOVES, REPORTED
+from domain.shipments.dispatch import BOOK, CANCEL, RETURNED, TRACK, Dispatch, check_reports, name
+from domain.shipments.moves import FINAL, MOVES, REPORTED, SENTENCES, after
 from domain.shipments.reading import (
     LabelRow,
     ShipmentLineRow,
@@ -12,6 +12,7 @@ from domain.shipments.reading import (
     events_of,
     label,
     lines_of,
+    newest,
     shipments,
     shipments_of_assignments,
     shipments_of_orders,
@@ -21,8 +22,11 @@ from domain.shipments.reading import (
 __all__ = [
     "BOOK",
     "CANCEL",
+    "FINAL",
     "MOVES",
     "REPORTED",
+    "RETURNED",
+    "SENTENCES",
     "TRACK",
     "Bookings",
     "Dispatch",
@@ -30,11 +34,14 @@ __all__ = [
     "ShipmentLineRow",
     "ShipmentRow",
     "TrackingEventRow",
+    "after",
     "astray",
+    "check_reports",
     "events_of",
     "label",
     "lines_of",
     "name",
+    "newest",
     "shipments",
     "shipments_of_assignments",
     "shipments_of_orders",

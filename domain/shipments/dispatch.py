@@ -9,17 +9,16 @@ from uuid import UUID
 
 from domain import feed, inventory, lateness, orders
 from domain.carriers import Booking, Label, TrackingReport
-from domain.errors import ActionNotAllowed, InvalidInput, NotFound
+from domain.errors import ActionNotAllowed, InvalidInput
 from domain.ids import new_ids
 from domain.network import Networks
 from domain.orders import OrderRow
 from domain.shipments.moves import FAILED, FINAL, MOVES, REPORTED, SENTENCES, after
 from domain.shipments.parcels import Units, share_out
-from domain.shipments.reading import ShipmentRow, events_of, newest, shipments, shipments_of_assignments
+from domain.shipments.reading import ShipmentRow, events_of, shipments, shipments_of_assignments
 from domain.text import check_optional_text
 from domain.timers import clear_timer, set_timer
 from domain.transaction import Connection
-from domain.viewer import Viewer
 from domain.vocabulary import OrderStatus, ShipmentStatus, UpdateKind
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 BOOK = "book_shipment"
 CANCEL = "cancel_shipment"
 TRACK = "track_shipment"
+RETURNED = "returned_to_sender"
+"""The kind of the timers that let a parcel which could not be delivered come back as a return."""
 CLOCKS_DIFFER = timedelta(days=1)
 """How far ahead of ours a carrier's clock, or its time zone, may be."""
 KEY_BYTES = 24
@@ -130,27 +131,9 @@ class Dispatch:
         order = await orders.taken(self.connection, row.order_id)
         await self.tell(row, order, sentence.replace("{parcel}", name(row)))
 
-    async def report(
-        self,
-        tracking_number: str,
-        carrier: str | None,
-        reports: Sequence[TrackingReport],
-        *,
-        viewer: Viewer | None = None,
-    ) -> ShipmentRow:
-        """Take what was said of the newest parcel of that number, in any order, any number of times; return it.
-
-        Raises NotFound, also for a parcel that a viewer may not know of, ActionNotAllowed for a status that no carrier
-        reports, and InvalidInput.
-        """
-        row = await newest(self.connection, tracking_number, carrier)
-        if row is None or (viewer and not viewer.works_at(row.location_id)):
-            raise NotFound(message="There is no parcel of this number.", path=("trackingNumber",))
-        return await self.take(row, reports)
-
     async def take(self, row: ShipmentRow, reports: Sequence[TrackingReport]) -> ShipmentRow:
         """Take what was said of a parcel; raises ActionNotAllowed and InvalidInput."""
-        self._check(row, reports)
+        check_reports(reports, row.status, now=self.now)
         order = await orders.taken(self.connection, row.order_id)
         await self.connection.executemany(
             """
@@ -180,19 +163,6 @@ class Dispatch:
         arrived = [e.at for e in await events_of(self.connection, [row.id]) if e.status == ShipmentStatus.DELIVERED]
         return min(arrived) > order.promised_latest
 
-    def _check(self, row: ShipmentRow, reports: Sequence[TrackingReport]) -> None:
-        for each in reports:
-            if each.status not in REPORTED:
-                raise ActionNotAllowed(
-                    message=f"No carrier reports {each.status}.",
-                    path=("status",),
-                    status=row.status,
-                    allowed_actions=[status for status in ShipmentStatus if status in REPORTED],
-                )
-            if each.at > self.now + CLOCKS_DIFFER:
-                raise InvalidInput(message="This has not happened yet.", path=("at",))
-            check_optional_text(each.description or "", path=("description",))
-
     async def _reached(self, row: ShipmentRow, begin: ShipmentStatus) -> ShipmentStatus:
         events = await events_of(self.connection, [row.id])
         return after(begin, [ShipmentStatus(event.status) for event in events])
@@ -211,6 +181,8 @@ class Dispatch:
         )
         if status in FINAL:  # nobody prints it again, and it says where somebody lives
             await self.connection.execute("DELETE FROM shipment_label WHERE shipment_id = $1", row.id)
+        if status is ShipmentStatus.RETURNED_TO_SENDER:
+            await set_timer(self.connection, RETURNED, str(row.id), self.now)
         sentence = SENTENCES.get(status, "").format(parcel=name(row), carrier=row.carrier)
         await self.tell(changed, order, sentence)
         return changed
@@ -223,6 +195,21 @@ class Dispatch:
         if sentence:
             await orders.note(self.connection, [orders.entry(told, step, actor=self.actor, now=self.now)])
         await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
+
+
+def check_reports(reports: Sequence[TrackingReport], status: str, *, now: datetime) -> None:
+    """Raise ActionNotAllowed or InvalidInput where this cannot have happened to a parcel of that status."""
+    for each in reports:
+        if each.status not in REPORTED:
+            raise ActionNotAllowed(
+                message=f"No carrier reports {each.status}.",
+                path=("status",),
+                status=status,
+                allowed_actions=[status for status in ShipmentStatus if status in REPORTED],
+            )
+        if each.at > now + CLOCKS_DIFFER:
+            raise InvalidInput(message="This has not happened yet.", path=("at",))
+        check_optional_text(each.description or "", path=("description",))
 
 
 def name(row: ShipmentRow) -> str:

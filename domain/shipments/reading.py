@@ -131,11 +131,14 @@ async def events_of(connection: Connection, shipment_ids: Sequence[UUID]) -> lis
 
 
 async def label(connection: Connection, key: str) -> LabelRow | None:
-    """Return the label that a key opens."""
+    """Return the label that a key opens, of a parcel to a shopper or from one."""
     row: LabelRow | None = await connection.fetchrow(
         """
         SELECT l.media_type, l.content FROM shipment s JOIN shipment_label l ON l.shipment_id = s.id
          WHERE s.label_key = $1
+        UNION ALL
+        SELECT l.media_type, l.content FROM customer_return r JOIN return_label l ON l.return_id = r.id
+         WHERE r.label_key = $1
         """,
         key,
         record_class=LabelRow,

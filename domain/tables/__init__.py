@@ -12,6 +12,7 @@ from domain.tables import (
     orders,
     replenishment,
     reservations,
+    returns,
     routing,
     shipments,
     timers,
@@ -20,6 +21,7 @@ from domain.tables import (
 
 sa.Sequence("feed_id", start=32, increment=32, metadata=SQLModel.metadata)
 sa.Sequence("order_number", start=100001, metadata=SQLModel.metadata)
+sa.Sequence("return_number", start=100001, metadata=SQLModel.metadata)
 sa.Sequence("shipment_number", metadata=SQLModel.metadata)
 sa.Sequence("timeline_id_seq", metadata=SQLModel.metadata)
 sa.Sequence("transfer_number", start=100001, metadata=SQLModel.metadata)
@@ -36,6 +38,7 @@ __all__ = [
     "orders",
     "replenishment",
     "reservations",
+    "returns",
     "routing",
     "shipments",
     "timers",

@@ -55,7 +55,10 @@ class Order(SQLModel, table=True):
 
 
 class OrderLine(SQLModel, table=True):
-    """A wanted quantity of one item. `unit_price` is in minor units of the order's currency."""
+    """A wanted quantity of one item. `unit_price` is in minor units of the order's currency.
+
+    `fulfilled_at` is when units of it left a location last.
+    """
 
     __tablename__ = "order_line"
     __table_args__ = (
@@ -63,6 +66,7 @@ class OrderLine(SQLModel, table=True):
         sa.CheckConstraint(
             "fulfilled >= 0 AND cancelled >= 0 AND fulfilled + cancelled <= quantity", "order_line_sums"
         ),
+        sa.CheckConstraint("returned >= 0", "order_line_returned_not_negative"),
         sa.Index("order_line_order", "order_id", "position"),
         sa.Index("order_line_sku", "sku"),
         sa.Index("order_line_waiting", "sku", "order_id", postgresql_where=sa.text("backordered > 0")),
@@ -77,6 +81,8 @@ class OrderLine(SQLModel, table=True):
     fulfilled: int = Field(sa_column_kwargs={"server_default": "0"})
     cancelled: int = Field(sa_column_kwargs={"server_default": "0"})
     backordered: int = Field(sa_column_kwargs={"server_default": "0"})
+    returned: int = Field(sa_column_kwargs={"server_default": "0"})
+    fulfilled_at: datetime | None = Field(default=None, sa_type=moment())
 
 
 class Timeline(SQLModel, table=True):

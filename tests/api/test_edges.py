@@ -33,12 +33,30 @@ FIELDS = {
     # type: {who reads it: which fields}. "own place" is the staff, of which a store reads its own locations' only.
     "Order": {
         "everybody": "id number status channel method level tags placedAt updatedAt promisedEarliest promisedLatest "
-        "late payment holdReason shippingPrice total version customer shipTo pickupLocation lines shipments",
+        "late payment holdReason shippingPrice total version customer shipTo pickupLocation lines shipments returns",
         "not stores": "pickupCode allowedActions",
         "staff": "assignments timeline",
         "office": "routing",
     },
-    "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled backordered"},
+    "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled backordered returned"},
+    "Return": {
+        "everybody": "id number status order method lines announcedLocation receivedLocation receivedAt requestedAt "
+        "price refund labelUrl trackingNumber allowedActions version",
+        "staff": "timeline",
+    },
+    "ReturnLine": {
+        "everybody": "id sku quantity reason condition refund",
+        "staff": "disposition explanation transferTo",
+    },
+    "ReturnOptions": {"everybody": "options lines"},
+    "ReturnOption": {"everybody": "method location distanceKm carrierService price latestBy"},
+    "ReturnableLine": {"everybody": "orderLine returnable latestBy code message"},
+    "ReturnConnection": {"staff": "edges pageInfo totalCount"},
+    "ReturnEdge": {"staff": "node cursor"},
+    "ReturnPolicy": {
+        "office": "id name channels itemTags days autoApprove carrierPrice inStorePrice deductions priority version"
+    },
+    "Deduction": {"office": "condition share"},
     "Customer": {"everybody": "name email phone"},
     "TimelineEntry": {"staff": "at kind message actor"},
     "Assignment": {
@@ -153,6 +171,8 @@ LISTS = {
     "assignments": ("AssignmentConnection", ""),
     "stockLevels": ("StockLevelConnection", ""),
     "transfers": ("TransferConnection", ""),
+    "returns": ("ReturnConnection", ""),
+    "returnPolicies": ("ReturnPolicy", ""),
     "receipts": ("ReceiptConnection", ""),
     "stockMovements": ("StockMovementConnection", "(last: 20)"),
     "items": ("ItemConnection", ""),
@@ -166,6 +186,7 @@ LISTS = {
     "apiKeys": ("ApiKey", ""),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
+ORDERS_OWN = {"Order", "OrderLine", "Shipment", "Return", "ReturnLine"}
 NEVER_FILLED = {"Address.region", "Assignment.startBy", "Order.holdReason", "Shipment.trackingUrl"}
 
 
@@ -188,11 +209,12 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     ids = {kind: [town.house.ids["WB"]] if kind == "Location" else [] for kind in town.shares["SM"].ids}
     for code, share in town.shares.items():
         for kind, own in share.ids.items():
-            known = caller is not STOREFRONT or code == "SM" or kind not in {"Order", "OrderLine", "Shipment"}
+            known = caller is not STOREFRONT or code == "SM" or kind not in ORDERS_OWN
             ids[kind] += own if known else []
     ids["Order"].append(town.shared)
     ids["Reservation"] = [town.reservation]
     ids["RoutingPolicy"] = [town.policy]
+    ids["ReturnPolicy"] = [town.terms]
     ids["RoutingDecision"] = [town.decision]
     ids["Webhook"] = [town.webhook]
     ids["ApiKey"] = [town.key]
@@ -202,8 +224,19 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     for part in selections("Order"):
         for number in [share.number for share in town.shares.values()]:
             yield f"query ($number: String) {{ order(number: $number) {{ {part} }} }}", {"number": number}
+    yield from _ways_back(town, caller)
     for part in selections("Item"):
         yield f'{{ item(sku: "quiz") {{ {part} }} }}', {}
+
+
+def _ways_back(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield how an order that may come back, and one that may not, can, for the orders that the caller may read."""
+    codes = caller.locations or (("SM",) if caller is STOREFRONT else tuple(town.shares))
+    for share in [town.shares[code] for code in codes]:
+        for part in selections("ReturnOptions"):
+            query = f"query ($id: ID!) {{ returnOptions(orderId: $id) {{ ... on ReturnOptions {{ {part} }} }} }}"
+            for order in (share.returning["order"], share.ids["Order"][1]):
+                yield query, {"id": order}
 
 
 def hidden(value: Any) -> bool:
@@ -275,7 +308,7 @@ async def test_a_store_of_two_locations_sees_both(town: Town) -> None:
     query = "{ viewer { locations { code } } assignments { totalCount } order(id: %s) { assignments { id } } }"
     answer = (await town.post(both, query % json.dumps(town.shared)))["data"]
     assert [place["code"] for place in answer["viewer"]["locations"]] == ["SM", "SN"]
-    assert answer["assignments"]["totalCount"] == 12
+    assert answer["assignments"]["totalCount"] == 14
     assert len(answer["order"]["assignments"]) == 2
 
 

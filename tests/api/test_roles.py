@@ -35,6 +35,7 @@ PLACE = (
     '{code: "NEW", name: "New", kind: STORE, latitude: 52.4, longitude: 13.1, country: "DE", '
     'postalCode: "14467", city: "Potsdam", timeZone: "Europe/Berlin", services: [SHIP]}'
 )
+PIECE = "{orderLineId: <piece>, quantity: 1, reason: OTHER}"
 ROOTS = {
     # root field: (who gets an answer, what is asked of the store's things), in the order asked
     "node": ("everybody", "id: <place>"),
@@ -57,6 +58,9 @@ ROOTS = {
     "assignments": ("its workers", "where: {location: <place>}"),
     "routingPolicies": ("the office", ""),
     "simulateRouting": ("the office", f'input: {{lines: [{{sku: "pen", quantity: 1}}], destination: {TO}}}'),
+    "returnOptions": ("its readers", "orderId: <given>"),
+    "returnPolicies": ("the office", ""),
+    "returns": ("its workers", "where: {location: <place>}"),
     "reserveCart": ("shops", 'optionToken: <token>, idempotencyKey: "cart"'),
     "extendReservation": ("shops", 'id: <reservation>, ttl: "PT1M"'),
     "releaseReservation": ("shops", "id: <reservation>"),
@@ -78,6 +82,18 @@ ROOTS = {
     "replaceShipment": ("the office", "id: <sent>"),
     "cancelOrderLines": ("shops", "id: <open>, lines: [{lineId: <wanted>, quantity: 1}]"),
     "cancelOrder": ("shops", "id: <open>"),
+    "requestReturn": ("shops", f'orderId: <given>, lines: [{PIECE}], method: IN_STORE, idempotencyKey: "new"'),
+    "approveReturn": ("the office", "id: <back>"),
+    "declineReturn": ("the office", 'id: <asked>, reason: "Worn"'),
+    "cancelReturn": ("shops", "id: <called_off>"),
+    "receiveReturn": ("its workers", "id: <back>, locationId: <place>"),
+    "inspectReturn": ("its workers", "id: <back>, lines: [{lineId: <part>, condition: NEW}]"),
+    "closeReturn": ("its workers", "id: <back>"),
+    "registerReturn": (
+        "its workers",
+        'input: {idempotencyKey: "new", locationId: <place>, lines: [{sku: "mug", quantity: 1, reason: OTHER}]}',
+    ),
+    "saveReturnPolicy": ("the owner", 'input: {name: "standard", days: 30}'),
     "adjustStock": (
         "its workers", 'sku: "quill", locationId: <place>, delta: 9, reason: ADJUSTED, idempotencyKey: "found"'
     ),
@@ -113,6 +129,7 @@ ROOTS = {
     "saveCarrierService": ("the owner", 'input: {code: "parcel", name: "Standard"}'),
     "orderUpdates": ("its readers", "orderId: <order>, after: <start>"),
     "assignmentUpdates": ("its workers", "locationId: <place>, after: <start>"),
+    "returnUpdates": ("its readers", "orderId: <given>, after: <start>"),
     "stockUpdates": ("its workers", "locationId: <place>, after: <start>"),
 }  # fmt: skip
 
@@ -130,7 +147,8 @@ def asked(town: Town, name: str, arguments: str) -> str:
         "line": share.work["lines"][0]["id"], "parcel": share.parcel["id"], "offered": share.offered["id"],
         "open": share.ids["Order"][1], "wanted": share.ids["OrderLine"][1], "dropped": share.dropped["id"],
         "code": share.pickup_code, "number": share.tracking_number, "sent": share.ids["Shipment"][0],
-        "start": town.start, "warehouse": town.house.ids["WB"], **share.motion,
+        "start": town.start, "warehouse": town.house.ids["WB"], **share.motion, **share.returning,
+        "given": share.returning["order"],
         "token": town.token, "reservation": town.reservation, "webhook": town.webhook, "key": town.key,
     }  # fmt: skip
     for thing, value in things.items():
@@ -178,6 +196,7 @@ CHOSEN = {
     "PlannedParcel.carrierService", "LocationAvailability.location", "OrderUpdate.order",
     "AssignmentUpdate.assignment", "StockUpdate.location",
     "StockUpdate.level", "RoutingCandidate.location", "RoutingAlternative.locations", "RoutingSimulation.policy",
+    "ReturnOption.location", "ReturnableLine.orderLine", "ReturnUpdate.return",
 }  # fmt: skip
 
 
@@ -212,7 +231,7 @@ async def test_a_store_hears_of_no_order_but_its_own_and_of_no_other_stores_work
     assert {update["order"]["id"] for update in orders} == own
     assert foreign["id"] not in own
     await town.post(OWN, asked(town, "adjustStock", ROOTS["adjustStock"][1]))
-    stock = await heard("stockUpdates", "sku location { code } onHand", "701049")
+    stock = await heard("stockUpdates", "sku location { code } onHand", "701045")
     assert {update["location"]["code"] for update in stock} == {"SM"}
 
 

@@ -75,6 +75,9 @@ class Share:
     """That of a third, CANCELLED while it waited for its shopper."""
     tracking_number: str
     """Of its parcel of a fourth, HANDED_OVER."""
+    returning: dict[str, str]
+    """Ids of a delivered `order` and its line, a `piece`; of its returns `back`, APPROVED, with its line, a `part`,
+    `called_off`, APPROVED too, and `asked`, REQUESTED; and of one without an order that was `inspected`."""
     motion: dict[str, str]
     """Ids of its transfers `leaving` and `doomed`, REQUESTED, and `coming`, IN_TRANSIT, and of its `receipt`."""
     secrets: set[str]
@@ -86,7 +89,8 @@ class Share:
 class Town:
     """The stores SM and SN, and an order that both work on. `start` is the cursor before any of it.
 
-    `token` is that of an option, `reservation` the id of what was reserved from it, and `policy` that of a policy.
+    `token` is that of an option, `reservation` the id of what was reserved from it, `policy` that of a
+    policy, `terms` of one for returns.
     `decision` is why the shared order was routed as it was. `webhook` is inactive, `key` revoked.
     """
 
@@ -96,6 +100,7 @@ class Town:
     token: str
     reservation: str
     policy: str
+    terms: str
     decision: str
     webhook: str
     key: str
@@ -176,6 +181,7 @@ async def settled(house: House) -> Town:
         token=token,
         reservation=reservation,
         policy=await _policy(house),
+        terms=await _terms(house),
         decision=decision["id"],
         webhook=await _webhook(house),
         key=await _api_key(house),
@@ -197,6 +203,7 @@ async def _stock(house: House, code: str, sku: str, figure: int) -> None:
     row = {"sku": sku, "locationCode": code, "onHand": figure * 1000 + 40, "safetyStock": figure * 1000}
     place = {
         "code": code,
+        "services": ["SHIP", "PICKUP", "RETURN"],
         "tags": ["downtown"],
         "closures": [{"date": "2026-12-25", "reason": "Christmas"}],
         "publicHolidays": "DE",
@@ -222,6 +229,14 @@ async def _reserved(house: House) -> tuple[str, str]:
     query = """mutation ($token: String!) { reserveCart(optionToken: $token, idempotencyKey: "reserved") {
         ... on Reservation { id } } }"""
     return token, (await house.ask(Role.STOREFRONT, query, token=token))["id"]
+
+
+async def _terms(house: House) -> str:
+    """Return the id of a return policy that leaves nothing out, and fits nothing here."""
+    query = """mutation { saveReturnPolicy(input: { name: "kiosk", channels: ["kiosk"], itemTags: ["gift"],
+        deductions: [{ condition: OPENED, share: "0.1" }] }) { ... on ReturnPolicy { id } } }"""
+    saved: str = (await house.ask(Role.ADMIN, query))["id"]
+    return saved
 
 
 async def _policy(house: House) -> str:
@@ -287,16 +302,16 @@ async def _bound(house: House, order: str) -> str:
 
 async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, name: str) -> Share:
     house, place = town.house, town.house.ids[code]
-    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "sent", "dropped")]
+    keys = [f"{what}{code}" for what in ("pickup", "offered", "refused", "sent", "given", "dropped")]
     at_counter = {"method": "PICKUP", "pickupLocationId": place}
     pickup = await _place(house, keys[0], [(sku, 2), ("rug", 1)], name, **at_counter)
-    others = [await _place(house, key, [(sku, 1)], name) for key in keys[1:4]]
-    alone = [pickup, *others, await _place(house, keys[4], [(sku, 1)], name, **at_counter)]
-    parcel, offered, refused, sent, dropped = [(await house.work(order["id"]))[0] for order in alone]
+    others = [await _place(house, key, [(sku, 4 if key.startswith("given") else 1)], name) for key in keys[1:5]]
+    alone = [pickup, *others, await _place(house, keys[5], [(sku, 1)], name, **at_counter)]
+    parcel, offered, refused, sent, given, dropped = [(await house.work(order["id"]))[0] for order in alone]
     (work,) = [each for each in await house.work(town.shared) if each["location"]["code"] == code]
     motion, numbers = await _motion(house, code)
     motion["bound"] = await _bound(house, pickup["id"])
-    works = [work, parcel, offered, refused, sent, dropped]
+    works = [work, parcel, offered, refused, sent, given, dropped]
     for step in (
         f'rejectAssignment(id: "{refused["id"]}", reason: OTHER)',
         *_packed_up(dropped, 1),
@@ -304,12 +319,15 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         *_packed_up(parcel, 2),
         *_packed_up(sent, 1),
         f'handOverAssignment(id: "{sent["id"]}")',
+        *_packed_up(given, 4),
+        f'handOverAssignment(id: "{given["id"]}")',
     ):
         answer = await town.post(caller, f"mutation {{ {step} {{ __typename }} }}")
         assert next(iter(answer["data"].values())) == {"__typename": "Assignment"}, answer
     query = "mutation ($id: ID!) { cancelOrder(id: $id) { __typename } }"
     assert await house.ask(Role.ADMIN, query, id=alone[-1]["id"]) == {"__typename": "Order"}
     shipment = await _sent(town, caller, alone[3]["id"])
+    returning, return_secrets = await _returning(town, caller, alone[4], code)
     pickup_code = (await house.order(pickup["id"], "pickupCode"))["pickupCode"]
     levels = await house.ask(
         Role.ADMIN, "query ($p: ID) { stockLevels(location: $p) { edges { node { id } } } }", p=place
@@ -324,6 +342,8 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         "Shipment": [shipment["id"]],
         "Transfer": [each for name, each in motion.items() if name != "receipt"],
         "Receipt": [motion["receipt"]],
+        "Return": [returning[name] for name in ("back", "called_off", "asked", "inspected")],
+        "ReturnLine": [returning["part"], returning["inspected_part"]],
     }
     ledger = await house.ask(
         Role.ADMIN, "query ($p: ID) { stockMovements(location: $p) { edges { node { id } } } }", p=place
@@ -339,18 +359,57 @@ async def _share(town: Town, code: str, caller: Caller, sku: str, figure: int, n
         dropped=dropped,
         tracking_number=shipment["trackingNumber"],
         motion=motion,
+        returning=returning,
         secrets={caller.name, f"PO-{code}", *numbers}
         | {str(figure * 1000 + n) for n in (40, 51, 52)}
         | {each["number"] for each in works}
         | {each for kind in OWN_THINGS for each in ids[kind]},
-        order_secrets={pickup_code, shipment["id"], shipment["trackingNumber"]}
+        order_secrets={pickup_code, shipment["id"], shipment["trackingNumber"], *return_secrets}
         | {text for key in keys for text in (f"{name.lower()}@{key}.example", f"0049 30 {key}")}
         | {order["number"] for order in alone}
-        | {each for kind in ("Order", "OrderLine") for each in ids[kind]},
+        | {each for kind in ("Order", "OrderLine", "Return", "ReturnLine") for each in ids[kind]},
     )
 
 
-async def _sent(town: Town, caller: Caller, order: str) -> dict[str, Any]:
+ASK = """mutation ($order: ID!, $line: ID!, $method: ReturnMethod!, $at: ID!, $key: String!) { requestReturn(
+    orderId: $order, lines: [{ orderLineId: $line, quantity: 1, reason: OTHER }], method: $method, locationId: $at,
+    idempotencyKey: $key) { ... on Return { id number status lines { id } } } }"""
+SHOW = """mutation ($at: ID!, $key: String!) { registerReturn(input: { locationId: $at, idempotencyKey: $key,
+    lines: [{ sku: "mug", quantity: 1, reason: OTHER }] }) { ... on Return { id number lines { id } } } }"""
+LOOK = """mutation ($id: ID!, $line: ID!) { inspectReturn(id: $id, lines: [
+    { lineId: $line, condition: NEW, disposition: TRANSFER, refund: "1.00" }]) { ... on Return { status } } }"""
+AGREE = """mutation ($agree: Boolean!) {
+    saveReturnPolicy(input: { name: "standard", autoApprove: $agree }) { __typename } }"""
+
+
+async def _returning(town: Town, caller: Caller, order: dict[str, Any], code: str) -> tuple[dict[str, str], set[str]]:
+    """Let an order come to its shopper, and parts of it back; return the ids, and what gives the returns away."""
+    house, place = town.house, town.house.ids[code]
+    number = (await _sent(town, caller, order["id"], "DELIVERED"))["trackingNumber"]
+    made: dict[str, Any] = {}
+    for name, method in (("back", "CARRIER"), ("called_off", "IN_STORE"), ("asked", "IN_STORE")):
+        agree = name != "asked"
+        assert (await house.ask(Role.ADMIN, AGREE, agree=agree))["__typename"] == "ReturnPolicy"
+        given = {"order": order["id"], "line": order["lines"][0]["id"], "method": method, "at": place}
+        made[name] = await house.ask(Role.OPERATIONS, ASK, **given, key=f"{name} {code}")
+        assert made[name]["status"] == ("APPROVED" if agree else "REQUESTED")
+    blind = (await town.post(caller, SHOW, at=place, key=f"blind {code}"))["data"]["registerReturn"]
+    looked = await town.post(caller, LOOK, id=blind["id"], line=blind["lines"][0]["id"])
+    assert looked["data"]["inspectReturn"] == {"status": "INSPECTED"}, looked
+    query = "query ($id: ID!) { node(id: $id) { ... on Return { trackingNumber } } }"
+    async with asyncio.timeout(10):
+        while not (parcel := (await house.ask(Role.ADMIN, query, id=made["back"]["id"]))["trackingNumber"]):
+            await asyncio.sleep(0.02)
+    ids = {name: each["id"] for name, each in made.items()}
+    parts = {"part": made["back"]["lines"][0]["id"], "inspected_part": blind["lines"][0]["id"]}
+    numbers = {each["number"] for each in (*made.values(), blind)}
+    return (
+        {**ids, **parts, "order": order["id"], "piece": order["lines"][0]["id"], "inspected": blind["id"]},
+        {number, parcel, *numbers},
+    )
+
+
+async def _sent(town: Town, caller: Caller, order: str, status: str = "IN_TRANSIT") -> dict[str, Any]:
     """Return the shipment of an order once its carrier is booked, and tell of it."""
     async with asyncio.timeout(10):
         while True:
@@ -358,10 +417,10 @@ async def _sent(town: Town, caller: Caller, order: str) -> dict[str, Any]:
             if shipment["trackingNumber"]:
                 break
             await asyncio.sleep(0.02)
-    query = """mutation ($number: String!) { recordTracking(
-        trackingNumber: $number, status: IN_TRANSIT, description: "Sorted."
+    query = """mutation ($number: String!, $status: ShipmentStatus!) { recordTracking(
+        trackingNumber: $number, status: $status, description: "Sorted."
     ) { __typename } }"""
-    told = await town.post(caller, query, number=shipment["trackingNumber"])
+    told = await town.post(caller, query, number=shipment["trackingNumber"], status=status)
     assert told["data"]["recordTracking"] == {"__typename": "Shipment"}, told
     found: dict[str, Any] = shipment
     return found
