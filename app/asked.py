@@ -17,6 +17,9 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENTS = "text/event-stream"
 
+DRAINED = 4
+"""How many times the largest body is read of one that is larger."""
+
 
 class Refused(Exception):
     """A request that is answered with this status before any GraphQL is run, whatever the media type."""
@@ -73,22 +76,26 @@ def read(data: object, *, may_hold_nul: bool = True) -> Asked:
 
 
 async def _body(request: Request, limits: BodyLimits) -> bytes:
-    """Return the body, as soon as it is too large or too late a refusal."""
+    """Return the body, or refuse one that is too late or too large.
+
+    Of the latter some more is read: an answer that comes while much is unread is lost with the connection.
+    """
     parts, size, seconds = [], 0, limits.wait.total_seconds()
     try:
         async with asyncio.timeout(seconds):
             async for part in request.stream():
-                parts.append(part)
                 size += len(part)
-                if size > limits.bytes:
-                    raise Refused(
-                        413, f"A body holds at most {limits.bytes} bytes.", "BODY_TOO_LARGE", Connection="close"
-                    )
+                if size <= limits.bytes:
+                    parts.append(part)
+                elif size > limits.bytes * DRAINED:
+                    break
     except TimeoutError:
         message = f"The body did not come within {seconds:g} s."
         raise Refused(408, message, "REQUEST_TIMEOUT", Connection="close") from None
     except ClientDisconnect:
         raise Refused(400, "The body ends too early.", "BAD_REQUEST") from None
+    if size > limits.bytes:
+        raise Refused(413, f"A body holds at most {limits.bytes} bytes.", "BODY_TOO_LARGE", Connection="close")
     return b"".join(parts)
 
 

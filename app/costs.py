@@ -44,8 +44,8 @@ USUAL_LENGTH = 5
 """Of a list that is not paged: an order's lines, its assignments."""
 
 WEIGHTS = {
-    "Query.__schema": 2_000,
-    "Query.__type": 200,
+    "Query.__schema": 10_000,
+    "Query.__type": 500,
     "Query.fulfillmentOptions": 200,
     "Query.simulateRouting": 400,
     "Mutation.placeOrder": 300,
@@ -220,6 +220,12 @@ class _Page:
 
 
 def _elements(value: object) -> int:
-    if isinstance(value, dict):
-        return sum(map(_elements, value.values()))
-    return len(value) + sum(map(_elements, value)) if isinstance(value, list) else 0
+    count, left = 0, [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            count += len(value)
+            left += value
+    return count

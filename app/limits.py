@@ -120,8 +120,15 @@ def no_nul(node: StringValueNode | None = None) -> GraphQLError:
 
 def holds_nul(value: object) -> bool:
     """Say whether a text somewhere in this JSON value, keys included, holds a NUL."""
-    if isinstance(value, str):
-        return NUL in value
-    if isinstance(value, dict):
-        return any(holds_nul(key) or holds_nul(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(map(holds_nul, value))
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            if NUL in value:
+                return True
+        elif isinstance(value, dict):
+            left += value
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False

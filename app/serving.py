@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from app import logs, wire
+from app import heads, logs, wire
 from app.settings import Settings, SetupError, load
 
 APPLICATION = "app.main:create_app"
@@ -112,7 +112,7 @@ def _serve_here(
     module, _, name = application.partition(":")
     config = uvicorn.Config(
         getattr(importlib.import_module(module), name)(settings, dsn),
-        http="httptools",
+        http=heads.protocol(seconds=settings.head_seconds),
         ws=wire.protocol(stall_seconds=settings.ws_stall_seconds, direct=settings.direct_write),
         ws_ping_interval=None,  # the pings are those of graphql-transport-ws
         ws_max_size=settings.ws_max_size,

@@ -207,6 +207,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest body of an HTTP request, in bytes."
     )
+    head_seconds: int = Field(
+        default=10, ge=1, le=600, description="Seconds within which a connection's next head has to come."
+    )
     body_seconds: int = Field(default=10, ge=1, le=600, description="Seconds within which a body has to come.")
     operation_seconds: int = Field(
         default=20, ge=1, le=600, description="Seconds after which a query or a mutation is stopped, with its SQL."

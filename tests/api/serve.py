@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from app import wire
+from app import heads, wire
 
 LITTLE_BYTES = 8192
 
@@ -36,11 +36,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, stall_seconds: float = 10, direct: bool = False) -> AsyncIterator[str]:
+async def serving(
+    app: ASGIApp, *, stall_seconds: float = 10, direct: bool = False, head_seconds: float = 10
+) -> AsyncIterator[str]:
     """Yield the address, host:port, at which the application answers; the system takes little that nobody reads."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=heads.protocol(seconds=head_seconds),
         ws=wire.protocol(stall_seconds=stall_seconds, direct=direct),
         ws_ping_interval=None,
         ws_max_size=131_072,
