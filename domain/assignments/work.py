@@ -5,6 +5,7 @@ Each step locks the order first, so that two people who act on one order act one
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -33,6 +34,11 @@ COLLECT_WITHIN = timedelta(days=7)
 LOOK_AGAIN = timedelta(days=1)
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
+GONE: Mapping[str | None, MovementReason] = {
+    RejectReason.OUT_OF_STOCK: MovementReason.ADJUSTED,
+    RejectReason.DAMAGED: MovementReason.DAMAGED,
+}
+"""Why what was not found leaves the stock, too; for another reason it stays where it is."""
 
 
 class Desk(Record):
@@ -187,6 +193,7 @@ class Desk(Record):
         check_collected(lines, known)
         taken = {each.line_id: each.quantity for each in lines}
         left = {line: line.picked - taken.get(line.id, 0) for line in known.values()}
+        await inventory.lock(self.connection, [(line.sku, row.location_id) for line in known.values()])
         await self._leave_behind(row, order, {line: units for line, units in left.items() if units})
         return await self._leave(AssignmentAction.COLLECT, row, order)
 
@@ -287,16 +294,12 @@ class Desk(Record):
     ) -> None:
         if not newly:
             return
-        levels = await inventory.lock(self.connection, [(sku, row.location_id) for sku in newly])
-        on_hand = {sku: level.on_hand for (sku, _), level in levels.items()}
         lost = []
-        for sku, (line, short) in newly.items():
-            searched = line.short_reason in {RejectReason.OUT_OF_STOCK, RejectReason.DAMAGED}
-            reason = MovementReason.DAMAGED if line.short_reason == RejectReason.DAMAGED else MovementReason.ADJUSTED
-            gone = min(short, on_hand[sku]) if searched else 0
-            lost.append(
-                self.movement(row, line, reason if gone else MovementReason.RELEASED, on_hand=-gone, reserved=-short)
-            )
+        for line, short in newly.values():
+            reason = GONE.get(line.short_reason, MovementReason.RELEASED)
+            gone = short if line.short_reason in GONE else 0
+            movement = self.movement(row, line, reason, on_hand=-gone, reserved=-short)
+            lost.append(replace(movement, missing=True))
         told = ", ".join(f"{short} x {sku}" for sku, (_, short) in newly.items())
         await self.say(order, row, UpdateKind.ORDER_CHANGED, f"{{place}} did not find {told}.")
         quantities = {sku: short for sku, (_, short) in newly.items()}

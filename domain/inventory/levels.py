@@ -44,12 +44,13 @@ async def move(
     `within_available` also where more would be reserved than is on hand and not kept as safety stock or, for a
     `channel`, held back from it.
     """
+    if not movements:
+        return []
+    levels = await lock(connection, list({(movement.sku, movement.location_id) for movement in movements}))
+    movements = [movement.within(_on_hand(levels, movement)) for movement in movements]
     deltas: dict[Key, _Delta] = {}
     for movement in movements:
         deltas.setdefault((movement.sku, movement.location_id), _Delta()).add(movement)
-    if not deltas:
-        return []
-    levels = await lock(connection, list(deltas))
     kept = await _kept(connection, levels, channel) if within_available else {}
     missing = [
         Missing(sku=key[0], quantity=short)
@@ -69,6 +70,11 @@ async def move(
     risen = {sku for (sku, _), delta in deltas.items() if delta.on_hand > delta.reserved}
     await wake(connection, {level.sku for level in changed if level.available > 0 and level.sku in risen}, now=now)
     return changed
+
+
+def _on_hand(levels: Mapping[Key, StockRow], movement: Movement) -> int:
+    level = levels.get((movement.sku, movement.location_id))
+    return level.on_hand if level else 0
 
 
 async def lock(connection: Connection, keys: Sequence[Key]) -> Mapping[Key, StockRow]:

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from domain.feed import Fact, record
@@ -69,7 +70,8 @@ class HoldbackRow(Row):
 class Movement:
     """How much more is on hand, reserved and expected of an item at a location, and why.
 
-    The ledger knows on hand and reserved; what is DAMAGED is on hand no more.
+    The ledger knows on hand and reserved; what is DAMAGED is on hand no more. Of what is `missing` no more leaves than
+    is on hand when the level is locked.
     """
 
     sku: str
@@ -80,6 +82,14 @@ class Movement:
     incoming_delta: int = 0
     order_id: UUID | None = None
     note: str | None = None
+    missing: bool = False
+
+    def within(self, on_hand: int) -> Self:
+        """Return what it comes to where so many are on hand."""
+        if not self.missing:
+            return self
+        gone = min(-self.on_hand_delta, on_hand)
+        return replace(self, on_hand_delta=-gone, reason=self.reason if gone else MovementReason.RELEASED)
 
     @property
     def damaged_delta(self) -> int:

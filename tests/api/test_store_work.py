@@ -89,6 +89,28 @@ async def test_what_a_short_pick_does_not_find_leaves_the_stock_and_is_routed_an
     assert (await house.levels("mug"))["SM"] == (1, 0, 1)
 
 
+async def test_a_short_pick_locks_levels_in_the_order_of_everybody(house: House) -> None:
+    order = await placed(house, ("mug", 3))
+    await reject(house, (await house.work(order["id"]))[0])
+    _, work = await house.work(order["id"])
+    other = await placed(house, ("mug", 3), key="other")
+    assert [work["location"]["code"], (await house.work(other["id"]))[0]["location"]["code"]] == ["SN", "SM"]
+    await picking(house, work)
+    lock = "SELECT FROM stock s JOIN location l ON l.id = location_id WHERE sku = 'mug' AND code = $1 FOR UPDATE OF s"
+    assert house.gateway
+    database = house.gateway.database
+    async with database.transaction() as connection, asyncio.timeout(10):
+        levels = await connection.fetch("SELECT code FROM location ORDER BY id")
+        first, *later = [row["code"] for row in levels if row["code"] != "WH"]
+        await connection.execute(lock, first)
+        reporting = asyncio.create_task(report(house, work, (1, "OUT_OF_STOCK")))
+        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            await asyncio.sleep(0.01)
+        for code in later:
+            await connection.execute(f"{lock} NOWAIT", code)  # whoever waits for the first holds none after it
+    assert (await reporting)["lines"][0]["short"] == 2
+
+
 async def test_an_assignment_of_which_nothing_is_found_is_rejected(house: House) -> None:
     order = await placed(house, ("pen", 2))
     (first,) = await house.work(order["id"])
