@@ -9,7 +9,7 @@ from domain import transfers as motion
 from domain.imports import OnRowError
 from domain.paging import Page
 from domain.transfers import NewTransfer
-from domain.vocabulary import TransferStatus
+from domain.vocabulary import Role, TransferStatus
 from schema.context import Info
 from schema.inventory import ImportResult
 from schema.paging import Connection, connect, uuid_of
@@ -27,7 +27,9 @@ async def transfers(
     info: Info, page: Page, location: strawberry.ID | None = None, status: list[TransferStatus] | None = None
 ) -> Connection[Transfer]:
     asked = None if location is None else uuid_of(location, "Location")
-    listing = motion.listing(location_ids=info.context.narrowed(asked), status=status)
+    context = info.context
+    withheld = context.viewer.role is not Role.STORE
+    listing = motion.listing(location_ids=context.narrowed(asked), status=status, withheld=withheld)
     return await connect(info.context.database, listing, page, Transfer.of)
 
 

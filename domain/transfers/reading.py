@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.paging import Listing
 from domain.transaction import Connection, Row
 from domain.viewer import Viewer
-from domain.vocabulary import TransferStatus
+from domain.vocabulary import Role, TransferStatus
 
 
 class TransferAction(StrEnum):
@@ -35,6 +35,8 @@ class TransferRow(Row):
     carrier_service_code: str | None
     created_at: datetime
     version: int
+    withheld: bool
+    """Whether its order is on hold, before anybody was asked for it; read by `transfers` and `listing`."""
 
 
 class TransferLineRow(Row):
@@ -49,11 +51,15 @@ class TransferLineRow(Row):
 
 
 _S, _A = TransferStatus, TransferAction
+_WITHHELD = """status = 'REQUESTED' AND EXISTS (
+    SELECT FROM customer_order o WHERE o.id = transfer.order_id AND o.status = 'ON_HOLD')"""
+_COLUMNS = f"*, {_WITHHELD} AS withheld"
 
 
 def visible(row: TransferRow, viewer: Viewer) -> bool:
-    """Say whether the viewer works at either end."""
-    return viewer.works_at(row.from_location_id) or viewer.works_at(row.to_location_id)
+    """Say whether the viewer works at either end; no store knows of what an order on hold would ask for."""
+    works = viewer.works_at(row.from_location_id) or viewer.works_at(row.to_location_id)
+    return works and not (viewer.role is Role.STORE and row.withheld)
 
 
 def allowed_actions(row: TransferRow, viewer: Viewer) -> list[TransferAction]:
@@ -69,7 +75,9 @@ def allowed_actions(row: TransferRow, viewer: Viewer) -> list[TransferAction]:
 async def transfers(connection: Connection, ids: Sequence[UUID]) -> list[TransferRow]:
     """Return the transfers of these ids, those that exist, in no order."""
     rows: list[TransferRow] = await connection.fetch(
-        "SELECT * FROM transfer WHERE id = ANY ($1)", ids, record_class=TransferRow
+        f"SELECT {_COLUMNS} FROM transfer WHERE id = ANY ($1)",  # noqa: S608 - our own names
+        ids,
+        record_class=TransferRow,
     )
     return rows
 
@@ -85,12 +93,15 @@ async def lines_of(connection: Connection, ids: Sequence[UUID]) -> list[Transfer
 
 
 def listing(
-    *, location_ids: Sequence[UUID] | None = None, status: Sequence[TransferStatus] | None = None
+    *, location_ids: Sequence[UUID] | None = None, status: Sequence[TransferStatus] | None = None, withheld: bool
 ) -> Listing[TransferRow]:
-    """Return the transfers from or to these locations as a list to page through, newest first."""
+    """Return the transfers from or to these locations as a list to page through, newest first.
+
+    With `withheld`, also those that no location knows of.
+    """
     listed = Listing(
         source="transfer",
-        columns="*",
+        columns=_COLUMNS,
         key=[("created_at", "timestamptz"), ("id", "uuid")],
         row=TransferRow,
         descending=True,
@@ -99,4 +110,6 @@ def listing(
         condition = "from_location_id = ANY (?::uuid[]) OR to_location_id = ANY (?::uuid[])"
         listed.where(condition, location_ids, location_ids)
     listed.where_given("status = ANY (?::text[])", status)
+    if not withheld:
+        listed.where(f"NOT ({_WITHHELD})")
     return listed

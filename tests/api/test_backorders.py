@@ -63,11 +63,14 @@ async def test_who_came_first_is_served_first(house: House) -> None:
     assert statuses == ["ROUTED", "ROUTED", "BACKORDERED", "BACKORDERED"]
 
 
-async def test_an_unroutable_order_is_tried_again_when_stock_comes(house: House) -> None:
-    order = await house.place("order", [("rug", 3)], level="STANDARD")
+@pytest.mark.parametrize(("may_wait", "status"), [(False, "UNROUTABLE"), (True, "BACKORDERED")])
+async def test_an_order_that_its_last_location_rejects_is_tried_again_when_stock_comes(
+    house: House, may_wait: bool, status: str
+) -> None:
+    order = await house.place("order", [("rug", 3)], level="STANDARD", allowBackorder=may_wait)
     (work,) = await house.work(order["id"])
     await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: DAMAGED")
-    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
+    assert (await house.order(order["id"]))["status"] == status
     await receive(house, "rug", "WB", 3)
     await becomes(house, order, "ROUTED")
     assert [work["location"]["code"] for work in await house.work(order["id"])] == ["WH", "WB"]

@@ -246,6 +246,12 @@ async def test_an_order_on_hold_moves_nothing(house: House) -> None:
     (asked,) = await transfers(house)
     refused = await step(house, "dispatchTransfer", asked["id"])
     assert (refused["__typename"], refused["found"]) == ("ActionNotAllowedError", "REQUESTED")
+    node = f'{{ node(id: "{asked["id"]}") {{ id }} }}'
+    assert (await transfers(house, "WH"), await house.ask(Role.STORE, node, "WH")) == ([], None)
+    query = "mutation ($id: ID!) { releaseOrder(id: $id) { ... on Order { status } } }"
+    assert await house.ask(Role.STOREFRONT, query, id=order["id"]) == {"status": "ROUTED"}
+    assert [each["status"] for each in await transfers(house, "WH")] == ["REQUESTED"]
+    assert (await step(house, "dispatchTransfer", asked["id"]))["__typename"] == "Transfer"
 
 
 async def test_goods_of_a_store_that_closes_are_let_go_and_those_of_a_source_that_closes_come_from_elsewhere(
