@@ -97,6 +97,7 @@ def ready_at(site: Site, now: datetime) -> datetime | None:
     return opened_for(site, now, site.handling)
 
 
+@lru_cache(maxsize=4096)
 def opened_for(site: Site, now: datetime, span: timedelta) -> datetime | None:
     """Return when the site has been open for so long after `now`. None: not in sight."""
     at, left = now.astimezone(UTC), span
@@ -112,6 +113,7 @@ def opened_for(site: Site, now: datetime, span: timedelta) -> datetime | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def work_day(site: Site, now: datetime) -> date | None:
     """Return the local day on which work on what is ordered at `now` begins; None: not in sight."""
     at = now.astimezone(UTC)

@@ -297,7 +297,8 @@ def _ready(ground: Ground, site: int, arrived: datetime) -> datetime | None:
     """Return when a site has made ready what arrives there at a moment: in its opening hours, on a day with room."""
     available = ground.problem.available.copy()
     available[site] = ground.given.wanted
-    promise = timetable(replace(ground.problem, now=arrived, available=available)).pickup(site)
+    times = timetable(replace(ground.problem, now=arrived, available=available), site)
+    promise = times.pickup(site)
     return promise.ready_at if promise else None
 
 

@@ -78,18 +78,22 @@ class Timetable:
         return None if day is None else calendar.ready_at(keeper, calendar.moment(keeper.time_zone, day, 0))
 
 
-def timetable(problem: Problem) -> Timetable:
-    """Return when the sites could do the work of a problem; one that is full begins on its next day with room."""
+def timetable(problem: Problem, site: int | None = None) -> Timetable:
+    """Return when the sites could do the work of a problem; one that is full begins on its next day with room.
+
+    Where only one `site` will be asked for, the others are left as if they had no limit.
+    """
     network, now = problem.network, problem.now.astimezone(UTC)
     free = Timetable(network=network, now=now, turns=network.schedules)
-    if not network.limited.size:
+    limited = network.limited if site is None else network.limited[network.limited == site]
+    if not limited.size:
         return free
     wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
     units = np.minimum(np.maximum(problem.available, 0), wanted).sum(axis=1)
     starts = np.full(units.size, NEVER, dtype=np.int64)
-    _start(network, network.limited, starts, lambda keeper, _: calendar.work_day(keeper, now))
+    _start(network, limited, starts, lambda keeper, _: calendar.work_day(keeper, now))
     full = np.zeros(units.size, dtype=np.bool_)
-    busy = _busy(problem, network.limited, starts, units)
+    busy = _busy(problem, limited, starts, units)
     while busy.size:
         full[busy] = True
         _start(network, busy, starts, lambda keeper, day: calendar.next_work_day(keeper, date.fromordinal(day)))
