@@ -19,6 +19,8 @@ from domain.policies import Policies, active
 from domain.transaction import Connection, Database
 from domain.vocabulary import LocationKind, LocationService, LocationStatus, ServiceLevel
 
+LEARN_SECONDS = 600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
@@ -66,12 +68,29 @@ class Snapshot:
 
 
 class Networks:
-    """Hands out the present snapshot; it is read anew once the network's revision has moved."""
+    """Hands out the present snapshot; it is read anew once the network's revision has moved.
+
+    How locations answered of late is read now and then by `keep`, and never for a decision.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._snapshot: Snapshot | None = None
+        self._acceptance: Mapping[str, float] = {}
         self._loading = asyncio.Lock()
+
+    async def keep(self) -> None:
+        """Learn for ever how locations answer what they are offered."""
+        while True:
+            await self.learn()
+            await asyncio.sleep(LEARN_SECONDS)
+
+    async def learn(self) -> None:
+        """Read how locations have answered; the next snapshot tells it."""
+        async with self._database.reading() as connection:
+            acceptance = dict(await connection.fetch(_ACCEPTANCE))
+        if acceptance != self._acceptance:
+            self._acceptance, self._snapshot = acceptance, None
 
     async def knowing(self, codes: Collection[str]) -> Snapshot:
         """Return the last snapshot that was read if it knows these locations, at no price; else the present one."""
@@ -91,8 +110,23 @@ class Networks:
         if self._snapshot is None or self._snapshot.revision != revision:
             async with self._loading:
                 if self._snapshot is None or self._snapshot.revision != revision:
-                    self._snapshot = await _load(connection)
+                    self._snapshot = await _load(connection, self._acceptance)
         return self._snapshot
+
+
+# Of its last hundred answers. A location begins with ten that it has not given yet, all of them good: one refusal among
+# few is no record.
+_ACCEPTANCE = """
+SELECT l.code, ((10 + count(*) FILTER (WHERE a.status NOT IN ('REJECTED', 'EXPIRED')))::float8 / (10 + count(*)))
+  FROM location l
+ CROSS JOIN LATERAL (
+           SELECT status FROM assignment
+            WHERE location_id = l.id AND status NOT IN ('HELD', 'OFFERED', 'CANCELLED')
+              AND reject_reason IS DISTINCT FROM 'CLOSED'
+            ORDER BY due_at DESC, id DESC LIMIT 100
+       ) a
+ GROUP BY l.code
+"""
 
 
 async def _revision(connection: Connection) -> int:
@@ -100,14 +134,16 @@ async def _revision(connection: Connection) -> int:
     return revision
 
 
-async def _load(connection: Connection) -> Snapshot:
+async def _load(connection: Connection, acceptance: Mapping[str, float]) -> Snapshot:
     # The revision comes first: what is written while the rest is read makes the next call read again.
     revision = await _revision(connection)
     locations = await connection.fetch('SELECT * FROM location ORDER BY code COLLATE "C"', record_class=LocationRow)
     services = await connection.fetch(
         'SELECT * FROM carrier_service ORDER BY code COLLATE "C"', record_class=CarrierServiceRow
     )
-    planner = make_network(revision, map(_site, locations), (_service(row) for row in services if row.active))
+    planner = make_network(
+        revision, map(_site, locations), (_service(row) for row in services if row.active), acceptance
+    )
     return Snapshot(
         revision=revision,
         planner=planner,

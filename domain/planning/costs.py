@@ -209,8 +209,8 @@ def _load(at: _Places, _: Rating) -> Floats:
 
 
 def _rejection(at: _Places, _: Rating) -> Floats:
-    acceptance = at.ground.problem.acceptance
-    return np.zeros(at.sites.size) if acceptance is None else 1 - acceptance[at.sites]
+    refused: Floats = 1 - at.ground.problem.network.acceptance[at.sites]
+    return refused
 
 
 def _preference(at: _Places, rating: Rating) -> Floats:

@@ -1,6 +1,6 @@
 """The network in columns, and what a kind of delivery finds in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,8 +16,13 @@ WEEKDAYS = 8
 """Seven, numbered from 1."""
 
 
-def make_network(revision: int, sites: Iterable[Site], services: Iterable[Service]) -> Network:
-    """Return the network of these sites and carrier services, sorted by code, with its columns."""
+def make_network(
+    revision: int, sites: Iterable[Site], services: Iterable[Service], acceptance: Mapping[str, float] | None = None
+) -> Network:
+    """Return the network of these sites and carrier services, sorted by code, with its columns.
+
+    `acceptance` is that of the sites, by code; who is not in it has refused nothing.
+    """
     ordered = tuple(sorted(sites, key=lambda site: site.code))
     offered = tuple(sorted(services, key=lambda service: service.code))
     numbers: dict[tuple[object, ...], int] = {}
@@ -47,6 +52,7 @@ def make_network(revision: int, sites: Iterable[Site], services: Iterable[Servic
         limited=np.flatnonzero((np.minimum(order_limits, unit_limits) < UNLIMITED).any(axis=1)),
         order_limits=order_limits,
         unit_limits=unit_limits,
+        acceptance=np.array([(acceptance or {}).get(site.code, 1.0) for site in ordered], dtype=np.float64),
         position_by_code={site.code: position for position, site in enumerate(ordered)},
     )
 

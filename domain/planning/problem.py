@@ -131,7 +131,8 @@ class Network:
     carrier service may be used, `kinds[site]` is the place of its kind in LocationKind. Sites with the same number in
     `schedules` keep the same hours, closures, holidays, handling time and time zone; `keepers[schedule]` is the first
     of them. `limited` are the places of the sites with a capacity; `order_limits[site, weekday]` and `unit_limits` are
-    theirs (1 is Monday), UNLIMITED where there is none. `network.make_network` fills all of them.
+    theirs (1 is Monday), UNLIMITED where there is none. `acceptance[site]` is the share of what it was offered of late
+    that it did the work of, from 0 to 1. `network.make_network` fills all of them.
     """
 
     revision: int
@@ -149,6 +150,7 @@ class Network:
     limited: NDArray[np.int64]
     order_limits: NDArray[np.int64]
     unit_limits: NDArray[np.int64]
+    acceptance: NDArray[np.float64]
     position_by_code: Mapping[str, int]
 
 
@@ -185,9 +187,8 @@ class Problem:
     `promised_latest`, where given, is a moment no parcel may pass.
 
     `policy` decides, over the order's `tags`. What its fences and ratings look at, None where nothing is known of it:
-    `committed` is the work the sites have already; `acceptance[site]` the share of offers that each accepts, from 0
-    to 1; `idle_days[site, line]` for how long no unit of the item has left the site. Sites in `opened_codes` send a
-    parcel of this order anyway, and are charged nothing to open one.
+    `committed` is the work the sites have already; `idle_days[site, line]` for how long no unit of the item has left
+    the site. Sites in `opened_codes` send a parcel of this order anyway, and are charged nothing to open one.
     """
 
     network: Network
@@ -207,7 +208,6 @@ class Problem:
     policy: Policy = DEFAULT
     tags: frozenset[str] = frozenset()
     committed: Committed | None = None
-    acceptance: NDArray[np.float64] | None = None
     idle_days: NDArray[np.int64] | None = None
     opened_codes: frozenset[str] = frozenset()
 

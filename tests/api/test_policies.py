@@ -128,3 +128,23 @@ async def test_each_mistake_is_told_with_its_place(house: House) -> None:
 async def test_a_mistake_in_a_condition_is_told_with_its_line_and_column(house: House) -> None:
     told = await save(house, "mine", condition="channel == 'web' &&\n  chanel == 'app'")
     assert told["message"].startswith("2:3: There is no variable chanel;")
+
+
+async def test_who_keeps_refusing_is_charged_for_its_record_once_that_is_known(house: House) -> None:
+    ratings = [{"kind": "SHIPPING", "weight": "1"}, {"kind": "REJECTION", "weight": "50"}]
+    await save(house, "by record", priority=1000, ratings=ratings)
+
+    async def offered(key: str) -> dict[str, Any]:
+        order = await house.place(key, [("mug", 1)], level="STANDARD")
+        (work,) = await house.work(order["id"])
+        return work
+
+    first = await offered("first")
+    place = first["location"]["code"]
+    for key in ("second", "third"):
+        work = await offered(key)
+        assert work["location"]["code"] == place
+        await house.do("rejectAssignment", work["id"], arguments=", reason: TOO_BUSY", role=Role.OPERATIONS)
+    assert house.gateway is not None
+    await house.gateway.networks.learn()
+    assert (await offered("last"))["location"]["code"] != place

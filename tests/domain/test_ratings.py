@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from domain.planning.explain import Explanation, explain
+from domain.planning.network import make_network
 from domain.planning.plan import decide_deliveries
 from domain.planning.policy import PRESETS, Fence, Policy, Rating
 from domain.planning.problem import DayCapacity, Plan, Problem
@@ -111,7 +112,9 @@ def test_a_markdown_sells_what_sits() -> None:
 
 
 def test_a_location_that_rejects_is_charged_for_its_record() -> None:
-    cart = replace(EVERYWHERE, acceptance=np.array([0.5, 0.9, 0.8]))
+    known = EVERYWHERE.network
+    network = make_network(1, known.sites, known.services, {"BER-1": 0.5, "BER-2": 0.9, "WH-1": 0.8})
+    cart = replace(EVERYWHERE, network=network)
     plan, told = decided(cart, rating(RatingKind.REJECTION, "8"))
     assert (shipper(plan), told.ratings) == ("BER-2", {RatingKind.REJECTION: 80})
 

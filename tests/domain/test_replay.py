@@ -69,8 +69,10 @@ def cart(random: Random) -> Problem:
     """A cart of few lines or of many, of which some may have to be divided, at a moment of the next weeks."""
     count, lines = random.choice([5, 20, 60]), random.choice([1, 1, 2, 3, 4, 5, 6, 8, 10, 11])
     numbers = np.random.default_rng(random.randrange(1 << 32))
+    sites = [site(random, number) for number in range(count)]
+    acceptance = dict(zip([each.code for each in sites], numbers.random(count).tolist(), strict=True))
     return Problem(
-        network=make_network(1, [site(random, number) for number in range(count)], (POST, EVENING, BIKE)),
+        network=make_network(1, sites, (POST, EVENING, BIKE), acceptance),
         lines=[
             Line(sku=f"S{n}", quantity=random.choice([1, 2, 6]), grams=random.choice([80, 900])) for n in range(lines)
         ],
@@ -85,7 +87,6 @@ def cart(random: Random) -> Problem:
         committed=Committed(
             first=MONDAY.date(), orders=numbers.integers(0, 4, (count, 9)), units=numbers.integers(0, 9, (count, 9))
         ),
-        acceptance=numbers.random(count),
         idle_days=numbers.integers(0, 200, (count, lines)),
     )
 
