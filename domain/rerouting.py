@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from domain import orders, places
+from domain import orders, places, transfers
 from domain.assignments import AssignmentRow, lines_of
 from domain.changing import Changing
 from domain.errors import ActionNotAllowed, InvalidInput, NoFulfillmentOption, NotFound
@@ -86,14 +86,17 @@ class Rerouting(Changing):
             order = await orders.order(self.connection, order.id)
         work = await self.open_work(order)
         leaving = [each.row for each in work if each.row.status in UNDERWAY and each.row.location_id in blocked]
+        asked = await transfers.coming(self.connection, order.id, asked=blocked)
         without = [snapshot.locations[key].name for key in blocked] if said else []
         sentence = f"Routed anew by {self.viewer.name}{' without ' * bool(without)}{', '.join(without)}."
 
         async def give_up(gone: Sequence[AssignmentRow]) -> list[Movement]:
             await self.announce(order, sentence, [*leaving, *gone])
-            return await self.withdraw_all([*leaving, *gone], order)
+            unsent = await transfers.take_back(self.connection, order.id, asked, asked=blocked)
+            return unsent + await self.withdraw_all([*leaving, *gone], order)
 
         change = await self._change(order, work, leaving, RoutingTrigger.MANUAL, Within.METHOD)
+        change = replace(change, quantities=together([], asked + Counter(change.quantities)))
         done = await replan(self.connection, snapshot, change, give_up, now=self.now)
         await self._require(order, done, "No other location can do it.")
         changed = len(done.kept) < len(change.standing) or done.offered

@@ -21,6 +21,7 @@ from graphql import (
 from app.execution import build_schema
 from app.settings import Settings
 from domain import errors
+from domain.states import markdown
 from resolvers import root
 from schema.errors import ERRORS
 from schema.glossary.values import VALUES
@@ -144,3 +145,8 @@ def test_nothing_of_the_last_release_is_broken() -> None:
 def _told(git: str, *arguments: str) -> str:
     done = subprocess.run([git, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def test_the_readme_shows_the_state_machines_as_they_are() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert markdown() in readme, "run: crossdock states, and put what it prints into the README"

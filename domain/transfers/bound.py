@@ -90,20 +90,26 @@ def waited_for(lines: Sequence[TransferLineRow]) -> dict[str, int]:
     return {line.sku: line.bound for line in lines if line.bound}
 
 
-async def coming(connection: Connection, order_id: UUID) -> Counter[str]:
-    """Return how many units of each SKU are still to come to an order's store by transfer."""
-    rows = await connection.fetch(_COMING, order_id)
+async def coming(connection: Connection, order_id: UUID, *, asked: Sequence[UUID] | None = None) -> Counter[str]:
+    """Return how many units of each SKU are still to come to an order's store by transfer.
+
+    Where locations are `asked`, only what these have been asked for and have not dispatched yet.
+    """
+    rows = await connection.fetch(_COMING, order_id, asked)
     return Counter({row["sku"]: row["units"] for row in rows})
 
 
-async def take_back(connection: Connection, order_id: UUID, units: Mapping[str, int]) -> list[Movement]:
+async def take_back(
+    connection: Connection, order_id: UUID, units: Mapping[str, int], *, asked: Sequence[UUID] | None = None
+) -> list[Movement]:
     """Let units no longer wait for an order, which is locked; return what that releases, for the caller to move.
 
-    What nobody has dispatched yet stays at its source; what is on its way will be anybody's.
+    What nobody has dispatched yet stays at its source; what is on its way will be anybody's. Where locations are
+    `asked`, only what `coming` tells of these is taken back.
     """
     left = Counter(units)
     released: list[Movement] = []
-    rows: list[TransferRow] = await connection.fetch(_OPEN, order_id, record_class=TransferRow)
+    rows: list[TransferRow] = await connection.fetch(_OPEN, order_id, asked, record_class=TransferRow)
     for row in rows:
         lines = await lines_of(connection, [row.id])
         freed = {line.sku: min(line.bound, left[line.sku]) for line in lines}
@@ -146,6 +152,7 @@ _COMING = """
 SELECT l.sku, sum(l.bound)::int AS units
   FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
  WHERE t.order_id = $1 AND t.status IN ('REQUESTED', 'IN_TRANSIT') AND l.bound > 0
+   AND ($2::uuid[] IS NULL OR t.status = 'REQUESTED' AND t.from_location_id = ANY ($2::uuid[]))
  GROUP BY l.sku
 """
 _UNBIND = "UPDATE transfer_line SET bound = bound - $3 WHERE transfer_id = $1 AND sku = $2"
@@ -156,5 +163,6 @@ UPDATE transfer_line SET quantity = quantity - $3, bound = bound - $3 WHERE tran
 _OPEN = """
 SELECT * FROM transfer
  WHERE order_id = $1 AND status IN ('REQUESTED', 'IN_TRANSIT')
+   AND ($2::uuid[] IS NULL OR status = 'REQUESTED' AND from_location_id = ANY ($2::uuid[]))
  ORDER BY status DESC, id FOR NO KEY UPDATE
 """

@@ -254,6 +254,21 @@ async def test_an_order_on_hold_moves_nothing(house: House) -> None:
     assert (await step(house, "dispatchTransfer", asked["id"]))["__typename"] == "Transfer"
 
 
+async def test_a_source_that_is_blocked_is_asked_no_more_and_another_is(house: House) -> None:
+    order = await placed(house, [("lamp", 2), ("pen", 1)])
+    assert await sources(house) == [("WB", "REQUESTED")]
+    query = """mutation ($id: ID!, $block: [ID!]) { rerouteOrder(id: $id, blockLocations: $block) {
+        __typename ... on Order { status lines { backordered } } } }"""
+    done = await house.ask(Role.OPERATIONS, query, id=order["id"], block=[house.ids["WB"]])
+    assert done == {"__typename": "Order", "status": "ROUTED", "lines": [{"backordered": 0}, {"backordered": 0}]}
+    assert await sources(house) == [("WB", "CANCELLED"), ("WH", "REQUESTED")]
+    assert (await level(house, "WB", "lamp"), await level(house, "WH", "lamp")) == ((5, 0, 5, 0), (20, 2, 18, 0))
+    everybody = [house.ids["WB"], house.ids["WH"], house.ids["SN"]]
+    refused = await house.ask(Role.OPERATIONS, query, id=order["id"], block=everybody)
+    assert refused == {"__typename": "NoFulfillmentOptionError"}
+    assert await sources(house) == [("WB", "CANCELLED"), ("WH", "REQUESTED")]
+
+
 async def test_goods_of_a_store_that_closes_are_let_go_and_those_of_a_source_that_closes_come_from_elsewhere(
     house: House,
 ) -> None:

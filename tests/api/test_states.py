@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +26,6 @@ from domain.rerouting import Rerouting
 from domain.shipments import Dispatch
 from domain.shipments.moves import MOVES as PARCELS
 from domain.shipments.moves import REPORTED, after
-from domain.states import markdown
 from domain.viewer import Viewer
 from domain.vocabulary import (
     AssignmentAction,
@@ -49,11 +47,6 @@ NEVER = {
     FulfillmentMethod.DELIVERY: {S.READY_FOR_PICKUP, S.COLLECTED, S.NOT_COLLECTED},
     FulfillmentMethod.PICKUP: {S.HANDED_OVER},
 }
-
-
-def test_the_readme_shows_the_tables_as_they_are() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    assert markdown() in readme, "run: crossdock states, and put what it prints into the README"
 
 
 @dataclass(kw_only=True)
