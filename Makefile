@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo simulate test audit lint format bench image lock clean
+.PHONY: help setup demo simulate test test-chaos audit lint format bench image lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile
@@ -33,6 +33,9 @@ test: setup ## Run the tests (ARGS="-k transaction")
 
 audit: setup ## Run the audit of GraphQL over HTTP, 61 checks (needs node and npm)
 	@$(BIN)/python -m pytest tests/test_audit.py -n 0 -q -s -rs
+
+test-chaos: setup ## Kill everything once while orders flow for a minute (CHAOS_SECONDS=60)
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(BIN)/python -m pytest -n 0 -s tests/races/test_chaos.py
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/python -m ruff check

@@ -2,7 +2,6 @@
 
 import secrets
 
-import asyncpg
 import structlog
 from graphql import GraphQLError
 from strawberry.exceptions import MissingQueryError
@@ -11,17 +10,9 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from app import requests
 from domain.errors import DomainError, InvalidInput
 from domain.feed import CursorExpired
+from domain.transaction import OUTAGES
 
 log = structlog.get_logger(__name__)
-
-OUTAGES = (
-    OSError,
-    asyncpg.exceptions.PostgresConnectionError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.TooManyConnectionsError,
-    asyncpg.exceptions.InterfaceError,
-)
-"""What asyncpg raises while Postgres is away, starting, stopping or full. TimeoutError is an OSError."""
 
 NOTHING_TO_RUN = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 """What Strawberry raises where a request names no operation, or none that may run here."""

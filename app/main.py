@@ -21,7 +21,6 @@ from app.admission import opened_gate
 from app.background import running
 from app.carriers.routes import Doors
 from app.execution import Schema, build_schema
-from app.faults import OUTAGES
 from app.graphql import GraphQLView, OpenContext
 from app.hub import Window
 from app.identity import Identity
@@ -41,7 +40,7 @@ from domain.placement import Batcher, Placement
 from domain.promises import Promises
 from domain.reservations import Terms
 from domain.timers import begin
-from domain.transaction import Database, open_pool
+from domain.transaction import OUTAGES, Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
 from domain.webhooks import Targets
@@ -251,6 +250,8 @@ async def _for_ever(work: Callable[[], Awaitable[None]], name: str) -> None:
     while True:
         try:
             await work()
+        except OUTAGES as error:
+            log.warning("work_waits", work=name, error=str(error) or type(error).__name__)
         except Exception:
             log.exception("work_failed", work=name)
         await asyncio.sleep(RETRY_SECONDS)

@@ -9,7 +9,7 @@ import structlog
 
 from domain.errands import RUN_TOGETHER, Errand, Errands
 from domain.timers import RUN_AT_ONCE, Handler, next_due, run_due
-from domain.transaction import Database
+from domain.transaction import OUTAGES, Database
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,8 @@ async def _work(
                     due_at = await next_due(connection, kinds)
                 if due_at is not None:
                     pause = min(max((due_at - now()).total_seconds(), SHORTEST_SECONDS), LONGEST_SECONDS)
+        except OUTAGES as error:
+            log.warning("worker_waits", error=str(error) or type(error).__name__)
         except Exception:
             log.exception("worker_failed")
         await asyncio.sleep(pause)

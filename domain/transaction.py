@@ -17,6 +17,17 @@ Connection: TypeAlias = asyncpg.Connection
 Deadlock: TypeAlias = asyncpg.exceptions.DeadlockDetectedError
 """Postgres ended this transaction because it and another waited for each other: it may be done again as a whole."""
 
+OUTAGES = (
+    OSError,
+    asyncpg.exceptions.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.InterfaceError,
+    asyncpg.exceptions.InternalClientError,
+)
+"""What asyncpg raises while Postgres is away, starting, stopping or full, the last where it is told so between
+statements. TimeoutError is an OSError."""
+
 Wake: TypeAlias = Callable[[], Awaitable[None]]
 
 

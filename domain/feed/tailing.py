@@ -12,7 +12,7 @@ import structlog
 
 from domain.feed.cursors import NOWHERE, Cursor, CursorExpired
 from domain.feed.reading import READ_AT_ONCE, Update, read, standing
-from domain.transaction import Connection, Database
+from domain.transaction import OUTAGES, Connection, Database
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.05
 AGAIN_SECONDS = 0.5
 REPLAYS = 3
 """Followers that read from Postgres at a time: they leave the other connections to those who write."""
-UNREADABLE = (OSError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError)
+UNREADABLE = (asyncpg.exceptions.PostgresError, *OUTAGES)
 
 Listener: TypeAlias = Callable[[Sequence[Update] | None], None]
 

@@ -24,21 +24,23 @@ from tests.api.test_walk import ORDERS, following, take
 
 
 @asynccontextmanager
-async def serving(dsn: str, *arguments: str, **environment: str) -> AsyncIterator[tuple[House, Process]]:
-    """Run `crossdock serve` on a free port until the block ends."""
+async def serving(dsn: str, *arguments: str, port: int = 0, **environment: str) -> AsyncIterator[tuple[House, Process]]:
+    """Run `crossdock serve`, on a free port unless told, until the block ends."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app", "serve", "--port", "0", *arguments),
+        *(sys.executable, "-m", "app", "serve", "--port", str(port), *arguments),
         env={**os.environ, "DATABASE_URL": dsn, "CROSSDOCK_SECRET": SECRET, **environment},
         stdout=PIPE,
         cwd=Path(__file__).parents[2],
     )
     assert process.stdout is not None
-    address = (await process.stdout.readline()).decode().split("//")[1].split("/")[0]
-    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
-        yield House(address=address, http=http, gateway=None, clock=[datetime.now(UTC)]), process
-    if process.returncode is None:
-        process.terminate()
-    await process.wait()
+    try:
+        address = (await process.stdout.readline()).decode().split("//")[1].split("/")[0]
+        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
+            yield House(address=address, http=http, gateway=None, clock=[datetime.now(UTC)]), process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 async def test_an_order_placed_at_one_worker_reaches_the_subscribers_at_the_other(dsn: str) -> None:
