@@ -61,4 +61,4 @@ lock: ## Resolve the dependencies anew into requirements.lock (needs uv; ARGS=--
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
 
 clean: ## Remove what setup and the tools made
-	rm -rf .venv tests/audit/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv tests/audit/node_modules examples/javascript/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

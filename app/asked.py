@@ -122,14 +122,18 @@ def _object(data: dict[str, Any], name: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def media_type(accept: str) -> str:
-    """Return the best liked of the media types served; application/json where none is named."""
-    liked = {JSON: 0.0, GRAPHQL_JSON: 0.0}
+    """Return the best liked of the media types served; application/json where none is named.
+
+    Events are for whom nothing plainer suits: some clients name all that they can read, like urql.
+    """
+    liked, events = {JSON: 0.0, GRAPHQL_JSON: 0.0}, False
     for part in accept[:1000].split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if name == EVENTS:
-            return EVENTS
+        events = events or name == EVENTS
         if name in liked:
             liked[name] = _quality(parameters)
+    if events and not any(liked.values()):
+        return EVENTS
     return GRAPHQL_JSON if liked[GRAPHQL_JSON] > 0 and liked[GRAPHQL_JSON] >= liked[JSON] else JSON
 
 

@@ -29,11 +29,12 @@ from app import asked
 from app.admission import Gate, NotRun
 from app.asked import Refused
 from app.auth import Unauthorized
-from app.faults import OUTAGES, present
+from app.faults import present
 from app.hub import Asking, FellBehind, Hub, Member
 from app.jwks import KeysUnavailable
 from app.wire import EXTENSION, Wire, text_frame
 from domain.feed import Cursor
+from domain.transaction import OUTAGES
 from domain.viewer import Viewer
 from schema.context import Context
 

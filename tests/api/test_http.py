@@ -338,6 +338,13 @@ async def test_subscriptions_run_as_server_sent_events_and_leave_nothing_behind(
     await no_generator_left()
 
 
+async def test_who_reads_json_too_is_answered_with_it(client: httpx.AsyncClient) -> None:
+    accept = "application/graphql-response+json, application/graphql+json, application/json, text/event-stream"
+    answer = await client.post("/graphql", json={"query": "{ echo }"}, headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith("application/graphql-response+json")
+    assert answer.json() == {"data": {"echo": "nothing"}}
+
+
 async def test_server_sent_events_end_with_complete_and_tell_errors(client: httpx.AsyncClient) -> None:
     async def events(query: str) -> list[str]:
         response = await client.post("/graphql", json={"query": query}, headers={"Accept": "text/event-stream"})
