@@ -76,7 +76,8 @@ def cart(random: Random) -> Problem:
         lines=[
             Line(sku=f"S{n}", quantity=random.choice([1, 2, 6]), grams=random.choice([80, 900])) for n in range(lines)
         ],
-        available=(numbers.random((count, lines)) < 0.6) * numbers.integers(1, 6, (count, lines)),
+        available=(numbers.random((count, lines)) < random.choice([0, *[0.6] * 9]))
+        * numbers.integers(1, 6, (count, lines)),
         now=MONDAY + timedelta(minutes=random.randrange(30_000)),
         currency="EUR",
         country="DE",
