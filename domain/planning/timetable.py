@@ -158,6 +158,6 @@ def _start(
 ) -> None:
     """Let these sites start on the day that is theirs after that on which they start now, once for each schedule."""
     keys = network.schedules[sites] * SPAN + starts[sites]
-    for key in np.unique(keys).tolist():
+    for key in set(keys.tolist()):
         found = day(network.keepers[key // SPAN], key % SPAN)
         starts[sites[keys == key]] = NEVER if found is None else found.toordinal()
