@@ -144,7 +144,7 @@ def schema(
 
 @cli.command()
 def states() -> None:
-    """Print the state machines of orders, assignments and parcels as Markdown."""
+    """Print the state machines of orders, assignments, parcels and returns as Markdown."""
     from domain.states import markdown
 
     typer.echo(markdown())

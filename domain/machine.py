@@ -17,6 +17,7 @@ class Stock(StrEnum):
     CORRECTED = "what was not found is on hand no more"
     LEFT = "what was picked is on hand no more"
     RETURNED = "what was picked is reserved no more"
+    BACK = "what may be sold is on hand where it was received, or reserved for where it goes"
 
 
 class Edge(NamedTuple):

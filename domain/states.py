@@ -6,12 +6,13 @@ from enum import StrEnum
 from domain import order_actions
 from domain.assignments import moves as work
 from domain.machine import diagram
+from domain.returns import moves as goods
 from domain.shipments import moves as parcels
-from domain.vocabulary import AssignmentStatus, OrderStatus, ShipmentStatus
+from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, ShipmentStatus
 
 
 def markdown() -> str:
-    """Return the three machines, each with what may be done by whom, and what that does to stock."""
+    """Return the machines, each with what may be done by whom, and what that does to stock."""
     order_table = _table(
         (action, [*rule.sources], [*rule.astray], rule.roles, rule.stock)
         for action, rule in order_actions.RULES.items()
@@ -20,6 +21,9 @@ def markdown() -> str:
     work_table = _table((name, [*move.sources], [], move.roles, move.stock) for name, move in moves)
     working = diagram([AssignmentStatus.OFFERED, AssignmentStatus.HELD], work.edges())
     travelling = diagram([ShipmentStatus.CREATED], parcels.edges(), group=parcels.WITH_CARRIER, name="WITH_CARRIER")
+    coming_back = _table(
+        (action, [*move.sources | move.office], [], move.roles, move.stock) for action, move in goods.MOVES.items()
+    )
     return "\n\n".join(
         (
             "### An order",
@@ -30,6 +34,9 @@ def markdown() -> str:
             work_table,
             "### A parcel",
             _drawn(travelling),
+            "### A return",
+            _drawn(diagram([ReturnStatus.REQUESTED], goods.edges())),
+            coming_back,
         )
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.errors import ActionNotAllowed
+from domain.machine import Edge, Stock, followers
 from domain.returns.reading import ReturnRow
 from domain.viewer import Viewer
 from domain.vocabulary import ReturnAction, ReturnStatus, Role
@@ -21,6 +22,7 @@ class Move:
     roles: frozenset[Role]
     here: bool = False
     office: frozenset[ReturnStatus] = frozenset()
+    stock: Stock = Stock.STAYS
 
 
 _S, _A, _R = ReturnStatus, ReturnAction, Role
@@ -31,13 +33,31 @@ MOVES: Mapping[ReturnAction, Move] = {
     _A.APPROVE: Move(frozenset({_S.REQUESTED}), _S.APPROVED, _OFFICE),
     _A.DECLINE: Move(frozenset({_S.REQUESTED}), _S.DECLINED, _OFFICE),
     _A.RECEIVE: Move(frozenset({_S.APPROVED, _S.IN_TRANSIT}), _S.RECEIVED, _STAFF),
-    _A.INSPECT: Move(frozenset({_S.RECEIVED}), _S.INSPECTED, _STAFF, here=True),
+    _A.INSPECT: Move(frozenset({_S.RECEIVED}), _S.INSPECTED, _STAFF, here=True, stock=Stock.BACK),
     _A.CLOSE: Move(frozenset({_S.INSPECTED}), _S.CLOSED, _STAFF, here=True),
     _A.CANCEL: Move(frozenset({_S.REQUESTED, _S.APPROVED}), _S.CANCELLED, _SHOP, office=frozenset({_S.IN_TRANSIT})),
 }
 
-ENDED_BEFORE = frozenset({_S.DECLINED, _S.CANCELLED})
-"""Nothing comes back any more, and the units may be asked for anew."""
+BY_ITSELF = (
+    Edge(_S.APPROVED, _S.IN_TRANSIT, "tracking"),
+    Edge(_S.REQUESTED, _S.RECEIVED, "at a counter"),
+    Edge(_S.REQUESTED, _S.IN_TRANSIT, "undelivered"),
+)
+"""What happens without an action: a carrier reports, goods are registered at a counter, or were not delivered."""
+
+
+def edges() -> list[Edge]:
+    """Return every step of a return; inspecting a part of it leaves it where it is."""
+    steps = [
+        Edge(source, move.target, action.lower())
+        for action, move in MOVES.items()
+        for source in ReturnStatus
+        if source in move.sources | move.office
+    ]
+    return [*steps, *BY_ITSELF]
+
+
+NEXT = followers(ReturnStatus, edges())
 HERE = frozenset({_S.RECEIVED, _S.INSPECTED, _S.CLOSED})
 """The goods have come back."""
 

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from domain import feed, orders
 from domain.errors import NotFound
+from domain.machine import check_step
 from domain.money import to_decimal
 from domain.network import Networks
 from domain.orders import OrderRow
-from domain.returns.moves import SENTENCES
+from domain.returns.moves import NEXT, SENTENCES
 from domain.returns.reading import ReturnRow, returns, visible
 from domain.transaction import Connection
 from domain.viewer import Viewer
@@ -49,6 +50,7 @@ class Record:
         self, row: ReturnRow, order: OrderRow | None, status: ReturnStatus, *, why: str = "", what: str = ""
     ) -> ReturnRow:
         """Write a status, and tell it; one that is not new is told to the feed only."""
+        check_step(NEXT, ReturnStatus(row.status), status)
         await self.connection.execute(
             "UPDATE customer_return SET status = $2, version = version + 1 WHERE id = $1", row.id, status
         )

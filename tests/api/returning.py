@@ -42,9 +42,9 @@ async def open_counters(house: House, *codes: str) -> None:
         assert saved == {"__typename": "Location"}
 
 
-async def delivered(house: House, *lines: tuple[str, int]) -> dict[str, Any]:
+async def delivered(house: House, *lines: tuple[str, int], key: str = "order") -> dict[str, Any]:
     """Return an order of lines that one location has, which has come to its shopper."""
-    order, shipments = await packed(house, *lines)
+    order, shipments = await packed(house, *lines, key=key)
     await hand_over(house, order)
     for shipment in shipments:
         assert (await record(house, shipment["trackingNumber"], "DELIVERED"))["status"] == "DELIVERED"
