@@ -1,13 +1,16 @@
 """Returns: what may come back, how it does, what becomes of it, and what the shopper gets."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from app import workers
+from domain import feed
 from domain.vocabulary import Role
+from schema.webhooks import delivery_of
 from tests.api.house import House
 from tests.api.returning import (
     OPTIONS,
@@ -104,6 +107,13 @@ async def test_goods_come_back_to_another_store_than_announced_and_are_sold_once
         f"Berlin Nord inspected return {number}.",
         f"Return {number} was closed: 20.00 EUR to refund.",
     ]
+    assert house.gateway
+    async with house.gateway.database.reading() as connection:
+        told = [delivery_of(update) for update in await feed.read(connection, feed.NOWHERE) if update.return_id]
+    bodies = [json.loads(each.body)["data"] for each in told]
+    assert [body.get("refund") for body in bodies] == [None] * 3 + [{"amount": "20.00", "currency": "EUR"}] * 2
+    assert {(body["returnId"], body["orderId"]) for body in bodies} == {(back["id"], order["id"])}
+    assert {each.subject for each in told} == {each.subject for each in told[:1]}  # in order, with the order's own
 
 
 async def test_a_carrier_brings_goods_back_with_a_label_and_its_reports_move_the_return(house: House) -> None:
