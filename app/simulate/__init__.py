@@ -31,7 +31,7 @@ STEP, AT_NIGHT = timedelta(minutes=30), timedelta(hours=2)
 DAYTIME = range(6, 20)
 """The hours, UTC, in which somebody may be at work."""
 PLACED_WITHIN = timedelta(days=3)
-SUPPLIED_AFTER = timedelta(days=2)
+SUPPLIED_AFTER = timedelta(hours=30)
 CLOSED_AFTER = timedelta(days=1)
 LONGEST = timedelta(days=60)
 
@@ -50,6 +50,7 @@ class Summary:
     decisions: dict[str, int]
     transfers: int
     late: int
+    deadlocks: int
     faults: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -63,7 +64,7 @@ class Summary:
                 f"orders: {_counts(self.statuses)}; {self.late:,} late",
                 f"work: {_counts(self.work)}",
                 f"{again:,} re-routes: {_counts({k: v for k, v in self.decisions.items() if k != 'PLACED'})}",
-                f"{self.transfers:,} transfers",
+                f"{self.transfers:,} transfers; {self.deadlocks:,} deadlocks, done again",
                 *(
                     self.faults
                     or ["The ledger, the stock and the orders agree; no work is open, and no timer is left."]
@@ -178,6 +179,7 @@ async def _summary(town: Town, shoppers: Shoppers, *, seconds: float, cpu_second
         decisions=await counts("SELECT trigger, count(*) FROM routing_decision GROUP BY 1 ORDER BY 2 DESC"),
         transfers=(await town.rows("SELECT count(*) FROM transfer"))[0][0],
         late=(await town.rows("SELECT count(*) FROM customer_order WHERE late"))[0][0],
+        deadlocks=town.deadlocks,
         faults=tuple(faults),
     )
 

@@ -69,9 +69,8 @@ class Office:
 
     async def _change(self, what: str, key: UUID) -> bool:
         with suppress(DomainError):
-            async with self.town.database.transaction() as connection:
-                await CHANGES[what](self.town, connection, key)
-                return True
+            await self.town.transact(lambda connection: CHANGES[what](self.town, connection, key))
+            return True
         return False
 
     async def _count(self, level: Mapping[str, object] | None) -> None:
@@ -83,8 +82,8 @@ class Office:
         async def settle(connection: Connection, keys: object) -> None:
             await shortage.settle(connection, town.networks, keys, viewer=OFFICE, now=town.now)  # type: ignore[arg-type]
 
-        async with town.database.transaction() as connection:
-            await inventory.count_stock(connection, **level, on_shortage=settle, now=town.now)  # type: ignore[arg-type]
+        counted: dict[str, object] = {**level, "on_shortage": settle, "now": town.now}
+        await town.transact(lambda connection: inventory.count_stock(connection, **counted))  # type: ignore[arg-type]
 
 
 async def _move(town: Town, connection: Connection, order_id: UUID) -> None:

@@ -1,14 +1,18 @@
 """What happens between locations and shoppers: carriers bring parcels, vans bring stock."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from app.simulate.town import OFFICE, Town
 from domain import inventory, transfers
 from domain.carriers import TrackingReport
+from domain.errors import ActionNotAllowed, OutOfStock
 from domain.shipments import Dispatch, ShipmentRow
+from domain.transaction import Connection
 from domain.transfers import TransferRow
 from domain.vocabulary import MovementReason, ShipmentStatus, TransferStatus
 
@@ -48,35 +52,49 @@ class Roads:
     async def _report(self, parcel: ShipmentRow, status: ShipmentStatus) -> None:
         town = self.town
         told = [TrackingReport(status=status, at=town.now)]
+
+        def tell(connection: Connection) -> Awaitable[object]:
+            dispatch = Dispatch(connection=connection, networks=town.networks, actor=parcel.carrier, now=town.now)
+            return dispatch.take(parcel, told)
+
         for _ in range(1 + (town.chance("parcel", parcel.number, status).random() < TOLD_TWICE)):
-            async with town.database.transaction() as connection:
-                dispatch = Dispatch(connection=connection, networks=town.networks, actor=parcel.carrier, now=town.now)
-                await dispatch.take(parcel, told)
+            await town.transact(tell)
 
     async def _move(self, transfer: TransferRow) -> None:
-        async with self.town.database.transaction() as connection:
-            if transfer.status == TransferStatus.REQUESTED:
-                await transfers.dispatch_transfer(connection, transfer.id, viewer=OFFICE, now=self.town.now)
-            elif (transfer.expected_at or transfer.created_at + TRANSFERRED_WITHIN) <= self.town.now:
-                sent = await transfers.lines_of(connection, [transfer.id])
-                came = [transfers.Line(sku=line.sku, quantity=line.quantity) for line in sent]
-                await transfers.receive_transfer(
-                    connection, self.town.networks, transfer.id, came, viewer=OFFICE, now=self.town.now
-                )
+        """Send or receive; what was called off at the same moment stays where it is, and so does what is not there."""
+        try:
+            await self.town.transact(partial(self._drive, transfer))
+        except ActionNotAllowed:
+            return
+        except OutOfStock:
+            await self.town.transact(partial(self._turn_back, transfer))
+
+    async def _drive(self, transfer: TransferRow, connection: Connection) -> None:
+        if transfer.status == TransferStatus.REQUESTED:
+            await transfers.dispatch_transfer(connection, transfer.id, viewer=OFFICE, now=self.town.now)
+        elif (transfer.expected_at or transfer.created_at + TRANSFERRED_WITHIN) <= self.town.now:
+            sent = await transfers.lines_of(connection, [transfer.id])
+            came = [transfers.Line(sku=line.sku, quantity=line.quantity) for line in sent]
+            await transfers.receive_transfer(
+                connection, self.town.networks, transfer.id, came, viewer=OFFICE, now=self.town.now
+            )
+
+    async def _turn_back(self, transfer: TransferRow, connection: Connection) -> None:
+        await transfers.cancel_transfer(connection, self.town.networks, transfer.id, viewer=OFFICE, now=self.town.now)
 
     async def deliver(self, sku: str, location_id: UUID, quantity: int) -> None:
         """Let a supplier bring stock."""
-        async with self.town.database.transaction() as connection:
-            await inventory.adjust_stock(
-                connection,
-                sku=sku,
-                location_id=location_id,
-                delta=quantity,
-                reason=MovementReason.RECEIVED,
-                note=None,
-                idempotency_key=f"{sku} {location_id} {self.town.now}",
-                now=self.town.now,
-            )
+        bring = partial(
+            inventory.adjust_stock,
+            sku=sku,
+            location_id=location_id,
+            delta=quantity,
+            reason=MovementReason.RECEIVED,
+            note=None,
+            idempotency_key=f"{sku} {location_id} {self.town.now}",
+            now=self.town.now,
+        )
+        await self.town.transact(bring)
 
 
 _UNDER_WAY = """

@@ -1,6 +1,7 @@
 """What locations do with their work: most of them all of it, some refuse, find too little or stay silent."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -9,6 +10,7 @@ from domain import assignments, orders
 from domain.assignments import AssignmentLineRow, AssignmentRow, Desk, Picked
 from domain.errors import DomainError
 from domain.planning.calendar import is_open
+from domain.transaction import Connection
 from domain.viewer import FOREVER, Viewer
 from domain.vocabulary import AssignmentStatus, FulfillmentMethod, RejectReason, Role
 
@@ -48,10 +50,13 @@ class Stores:
     async def _next(self, row: AssignmentRow) -> None:
         """Do the next thing; an order may be called off at the same moment, and then it is refused."""
         viewer = Viewer(role=Role.STORE, name="a clerk", expires_at=FOREVER, location_ids=frozenset({row.location_id}))
+
+        def step(connection: Connection) -> Awaitable[None]:
+            desk = Desk(connection=connection, networks=self.town.networks, viewer=viewer, now=self.town.now)
+            return self._step(desk, row)
+
         try:
-            async with self.town.database.transaction() as connection:
-                desk = Desk(connection=connection, networks=self.town.networks, viewer=viewer, now=self.town.now)
-                await self._step(desk, row)
+            await self.town.transact(step)
         except DomainError as refusal:
             await self._expect_change(row, refusal)
 

@@ -1,6 +1,6 @@
 """Where the simulation takes place: a part of the demo's network, its stock, and the domain's own doors to it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from domain.network import Networks
 from domain.placement import Batcher, Placement
 from domain.planning.policy import Policy
 from domain.promises import Promises
-from domain.transaction import Database, open_pool
+from domain.transaction import Connection, Database, Deadlock, open_pool
 from domain.viewer import FOREVER, Viewer
 from domain.vocabulary import LocationKind, Role
 
@@ -42,10 +42,23 @@ class Town:
     placement: Placement
     seed: int
     now: datetime
+    deadlocks: int = 0
 
     def chance(self, *what: object) -> Random:
         """Return what decides on something: the same for the same seed, whatever else happens."""
         return Random("/".join(map(str, (self.seed, *what))))  # noqa: S311 - a simulation, no secret
+
+    async def transact(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do something in a transaction, and again where it and another waited for each other, as the API does."""
+        for last in (False, False, True):
+            try:
+                async with self.database.transaction() as connection:
+                    return await act(connection)
+            except Deadlock:
+                self.deadlocks += 1
+                if last:
+                    raise
+        raise AssertionError
 
     async def rows(self, query: str, *arguments: object) -> list[Any]:
         """Return what a query finds."""
