@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo simulate test test-chaos audit lint format bench image lock clean
+.PHONY: help setup demo simulate test test-chaos audit lint format bench soak image lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile
@@ -52,6 +52,9 @@ bench: setup ## Run every benchmark, one after the other
 
 bench-%: setup ## Run one benchmark: bench-placement (ARGS="--seconds 3")
 	@$(BIN)/python "benchmarks/$*.py" $(ARGS)
+
+soak: setup ## Watch the memory of 2,000 sockets, 20 of which never read (ARGS="--minutes 2")
+	@PYTHONPATH=benchmarks $(BIN)/python -P benchmarks/realtime/soak.py $(ARGS)
 
 image: setup ## Try the Dockerfile's steps in an empty folder, where there is no container engine
 	@$(BIN)/python .ci/image

@@ -17,6 +17,8 @@ from typing import Any
 AT_ONCE = 100
 """Sockets whose handshake is under way."""
 PATIENCE_SECONDS = 120.0
+LITTLE_BYTES = 8192
+QUIET_SECONDS = 1.0
 UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
@@ -113,7 +115,10 @@ class Clients:
 
     def _connect(self, command: dict[str, Any], number: int) -> int:
         host, port = command["address"]
-        sock = socket.create_connection((host, port))
+        sock = socket.socket()
+        if number < command.get("silent", 0):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE_BYTES)
+        sock.connect((host, port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         key = b64encode(os.urandom(16)).decode()
         sock.sendall(UPGRADE.format(path=command["path"], host=host, port=port, key=key).encode())
@@ -188,14 +193,16 @@ class Clients:
         closed = []
         for sock in self.silent:
             client, data = Client(sock, b"", live=True), b"-"
-            sock.settimeout(PATIENCE_SECONDS)
+            sock.settimeout(QUIET_SECONDS)
             while data and not client.code:
                 try:
                     data = sock.recv(1_048_576)
-                except ConnectionResetError:
+                    client.take(data)
+                except ConnectionError:
                     data = b""
-                client.take(data)
-            closed.append([client.code or 1006, client.reason])
+                except TimeoutError:
+                    break
+            closed.append([client.code or ("open" if data else 1006), client.reason])
             sock.close()
         self.silent.clear()
         return {"closed": closed}

@@ -16,7 +16,7 @@ from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from app import main
-from app.graphql import build_schema
+from app.execution import build_schema
 from app.settings import Settings
 from domain.feed import Fact, record
 from domain.viewer import Viewer

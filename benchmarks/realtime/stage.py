@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ import sys; sys.path.insert(0, {str(HERE.parent)!r})
 from realtime import stage; stage.serve()
 """
 MANY = "100000"
+LITTLE_BYTES = 16_384
+"""What the operating system is to keep for a socket that does not read."""
 
 
 def serve() -> None:
@@ -37,6 +40,7 @@ def serve() -> None:
     settings = load(port=0)
     logs.configure(settings)
     with serving.listen(settings.host, settings.port) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE_BYTES)
         tell = lambda: print(serving.address(listener), flush=True)  # noqa: E731
         serving.serve(
             settings, str(settings.database_url), listener, ready=tell, application="realtime.server:create_app"
