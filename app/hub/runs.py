@@ -26,6 +26,9 @@ TOLD_AT_ONCE = 256
 NEAR = 5_000
 """Transactions that a member waits for an execution behind its cursor to pass, rather than have one of its own."""
 AGAIN_SECONDS = 0.5
+ATTEMPTS = 5
+AWAY_SECONDS = 2.0
+"""The feed is read far more often while the database answers."""
 
 
 class FellBehind(Exception):
@@ -125,7 +128,9 @@ class Member:
         waiting = self._waiting
         if waiting is None or waiting.done():
             return  # it is about to look by itself
-        if frame is not None and self.push is not None and frame.cursor > self.cursor and self.push(frame):
+        if frame is not None and frame.cursor <= self.cursor:
+            self.run.keeps_up()
+        elif frame is not None and self.push is not None and self.push(frame):
             self.cursor = frame.cursor
             self.run.keeps_up()
         else:
@@ -179,6 +184,7 @@ class Run:
     _updates_ahead: int = 0
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+    _attempts: int = 0
 
     @property
     def passed(self) -> Cursor:
@@ -248,7 +254,7 @@ class Run:
         async with aclosing(source):
             async for result in source:
                 assert isinstance(result, ExecutionResult | PreExecutionError)  # noqa: S101 - @defer is not in the schema
-                if _is_outage(result):
+                if _is_outage(result) and self._is_to_try_again():
                     return True
                 if progress.telling is None:  # it is no update, but why there are none
                     self.errors = list(result.errors or ())
@@ -259,7 +265,13 @@ class Run:
                     break
         return False
 
+    def _is_to_try_again(self) -> bool:
+        """Say so for as long as the database is away; where it is there, an update may be too much for it."""
+        self._attempts += 1
+        return self._attempts < ATTEMPTS or self.context.feed.age() > AWAY_SECONDS
+
     async def _publish(self, frame: Frame) -> None:
+        self._attempts = 0
         self._frames.append(frame)
         self._grow(len(frame.payload))
         for part in _parts(list(self._members)):
