@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import strawberry
 from graphql import ExecutionResult, GraphQLError, execute
@@ -14,6 +14,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 
@@ -24,6 +25,19 @@ Watch: TypeAlias = Callable[[str | None], AbstractContextManager[None]]
 """What stands around an operation of that name while it runs."""
 
 OPERATION_SECONDS = 20
+
+
+class Executor(StrawberryGraphQLCoreExecutionContext):
+    """Strawberry's, which forgets between two updates what graphql-core remembers of each one's fields.
+
+    It remembers them by the identity of lists that every update makes anew, so that a subscription would grow for ever.
+    """
+
+    def build_per_event_executor(self, payload: Any) -> Self:  # noqa: ANN401 - graphql-core's
+        """Return the executor of one update."""
+        executor = super().build_per_event_executor(payload)
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - not public otherwise
+        return cast("Self", executor)
 
 
 class Schema(strawberry.Schema):
@@ -128,6 +142,7 @@ def build_schema(
         subscription=subscription,
         types=types,
         config=StrawberryConfig(scalar_map=scalars),
+        execution_context_class=Executor,
     )
     schema.watch = lambda _: nullcontext()
     schema.documents = Documents(describe(schema._schema))  # noqa: SLF001 - graphql-core's own, not public otherwise

@@ -43,8 +43,11 @@ class Wire(WebSocketsSansIOProtocol):
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave no timer behind."""
+        """Leave no timer behind, and no circle: what was not taken would wait in it for the garbage collector."""
         self._rest()
+        self.on_stop = None
+        if self.handshake_initiated:
+            self.scope["extensions"] = {}
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

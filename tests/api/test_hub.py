@@ -1,12 +1,14 @@
 """Many who ask the same: one execution, each from its own cursor, and none of them waits for another."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from graphql.execution.collect_fields import CollectedFields
 
 from app import streaming
 from domain.feed import Fact, record
@@ -137,6 +139,7 @@ async def test_a_slow_reader_delays_nobody_and_goes_on_with_its_cursor(furnished
             cursors += await tell(house, *[(*levels[n % 3], 1000 * part + n) for n in range(100)])
             assert await quick.until(cursors[-1])
             assert await beside.until(cursors[-1])
+        assert sum(type(each) is CollectedFields for each in gc.get_objects()) < 100  # nothing grows with updates
         heard, code, reason = await slow.to_the_end()
         assert (code, reason) == (4429, f"after={heard[-1]['cursor']}")
         assert [update["cursor"] for update in heard] == cursors[: len(heard)]
