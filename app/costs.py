@@ -48,6 +48,7 @@ WEIGHTS = {
     "Query.__type": 500,
     "Query.fulfillmentOptions": 200,
     "Query.simulateRouting": 400,
+    "Query.returnOptions": 200,
     "Mutation.placeOrder": 300,
     "Mutation.reserveCart": 300,
 }

@@ -61,7 +61,7 @@ async def return_options(
     """
     found = await returnable(connection, snapshot, order, now=now)
     if wanted is not None:
-        check_wanted([replace(each, quantity=1) for each in wanted], _all_of(found))
+        check_wanted([replace(each, quantity=min(each.quantity, 1)) for each in wanted], _all_of(found))
     asked = {each.order_line_id: each.quantity for each in wanted or ()}
     lines = [line for key, line in found.items() if wanted is None or key in asked]
     chosen = [line for line in lines if line.quantity]

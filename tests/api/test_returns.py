@@ -222,6 +222,8 @@ async def test_what_has_not_come_to_the_shopper_cannot_come_back(house: House) -
     assert (await request(house, order, 1))["message"] == "pen: It is still on its way."
     house.clock[0] += timedelta(days=2)  # no carrier told of it, but it was promised for before
     assert (await request(house, order, 1))["status"] == "APPROVED"
+    none = await house.post(Role.STOREFRONT, OPTIONS, order=order["id"], lines=[{**wanted(order, 1)[0], "quantity": 0}])
+    assert none["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
     ghost = {**order, "id": house.ids["SM"]}
     assert (await request(house, ghost, 1, key="ghost"))["path"] == ["orderId"]
     closed = await request(house, order, 1, at="WH", key="nowhere")
