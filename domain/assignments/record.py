@@ -58,16 +58,15 @@ class Record:
     ) -> AssignmentRow:
         """Write a status, tell it to the feed and, where it is a new one, to the order's timeline.
 
-        A new status ends what was waited for: an offer has to be answered, and what is accepted begun, within opening
-        hours. Of work that is withheld nobody is told.
+        A new status ends what was waited for; what is accepted has to be begun within the opening hours it is given. Of
+        work that is withheld nobody is told.
         """
         check_step(NEXT, AssignmentStatus(row.status), status)
-        deadline = await self._deadline(row, status)
+        begin_by = await self._begin_by(row) if status is AssignmentStatus.ACCEPTED else None
         updated: AssignmentRow = await self.connection.fetchrow(
             """
             UPDATE assignment SET status = $2::text, reject_reason = coalesce($3, reject_reason),
                    assignee = coalesce($4, assignee), deadline = CASE WHEN status = $2::text THEN deadline ELSE $5 END,
-                   respond_by = CASE WHEN $2::text = 'OFFERED' AND status <> $2::text THEN $5 ELSE respond_by END,
                    version = version + 1
              WHERE id = $1 RETURNING *
             """,
@@ -75,7 +74,7 @@ class Record:
             status,
             reason,
             self.viewer.name if status is AssignmentStatus.ACCEPTED else None,
-            deadline,
+            begin_by,
             record_class=AssignmentRow,
         )
         if not row.withheld:
@@ -101,13 +100,11 @@ class Record:
             sentence = SENTENCES[status].format(place="{place}", number=row.number, reason=why)
             await self.say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)
 
-    async def _deadline(self, row: AssignmentRow, status: AssignmentStatus) -> datetime | None:
-        allowed = {AssignmentStatus.OFFERED: row.respond_seconds, AssignmentStatus.ACCEPTED: row.start_seconds}
-        seconds = allowed.get(status)
-        if seconds is None:
+    async def _begin_by(self, row: AssignmentRow) -> datetime | None:
+        if row.start_seconds is None:
             return None
         snapshot = await self.networks.current(self.connection)
-        return snapshot.deadline(row.location_id, timedelta(seconds=seconds), self.now)
+        return snapshot.deadline(row.location_id, timedelta(seconds=row.start_seconds), self.now)
 
     async def say(self, order: OrderRow, row: AssignmentRow, kind: UpdateKind, sentence: str) -> None:
         """Tell the order's timeline of an assignment; {place} is its location."""

@@ -9,7 +9,7 @@ from domain.network import Networks
 from domain.timers import run_due
 from domain.vocabulary import Role
 from tests.api.house import House
-from tests.api.test_closing import ends
+from tests.api.test_closing import ends, set_status
 from tests.api.test_policies import save
 from tests.api.test_store_work import picking, placed, report
 
@@ -70,6 +70,7 @@ async def test_what_is_accepted_has_to_be_begun_and_then_nothing_expires(house: 
 
 async def test_a_pickup_that_its_store_does_not_answer_goes_to_no_other_and_the_shopper_is_told(house: House) -> None:
     await hurry(house, start=None)
+    await set_status(house, "SN", "SUSPENDED")  # which could have sent some
     order = await house.place("pickup", [("pen", 2)], method="PICKUP", pickupLocationId=house.ids["SM"], shipTo=None)
     house.clock[0] += timedelta(hours=1)
     assert await ends(house, order["id"], "EXPIRED") == [("SM", "EXPIRED")]
