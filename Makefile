@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo simulate test test-chaos audit lint format bench soak image lock clean
+.PHONY: help setup demo simulate test test-chaos audit lint format bench bench-http fuzz soak image lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile
@@ -37,6 +37,9 @@ audit: setup ## Run the audit of GraphQL over HTTP, 61 checks (needs node and np
 test-chaos: setup ## Kill everything once while orders flow for a minute (CHAOS_SECONDS=60)
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(BIN)/python -m pytest -n 0 -s tests/races/test_chaos.py
 
+fuzz: setup ## Ask 2,000 made-up operations as each role (OPERATIONS=200 SEED=2 for fewer, others)
+	@$(BIN)/python -m pytest tests/fuzz.py -n 0 -q -s
+
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
@@ -55,6 +58,8 @@ bench-%: setup ## Run one benchmark: bench-placement (ARGS="--seconds 3")
 
 soak: setup ## Watch the memory of 2,000 sockets, 20 of which never read (ARGS="--minutes 2")
 	@PYTHONPATH=benchmarks $(BIN)/python -P benchmarks/realtime/soak.py $(ARGS)
+
+bench-http: bench-gateway ## What an answer costs; the file is not called http.py, as Python has a module of that name
 
 image: setup ## Try the Dockerfile's steps in an empty folder, where there is no container engine
 	@$(BIN)/python .ci/image

@@ -1,5 +1,6 @@
 """What every resolver has at hand: the viewer, the way to Postgres, and loaders that read each thing once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -161,6 +162,7 @@ class Context:
     progress: Progress = field(default_factory=Progress)
     _loaders: Loaders | None = None
     _snapshot: Snapshot | None = None
+    _finding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def loaders(self) -> Loaders:
@@ -178,9 +180,10 @@ class Context:
         return replace(self, viewer=self.viewer.authority(), progress=Progress(passed=start), _loaders=None)
 
     async def network(self) -> Snapshot:
-        """Return the network, the same throughout one answer."""
-        if self._snapshot is None:
-            self._snapshot = await self.networks.current()
+        """Return the network, the same throughout one answer, asked for once however many rows want it."""
+        async with self._finding:
+            if self._snapshot is None:
+                self._snapshot = await self.networks.current()
         return self._snapshot
 
     def narrowed(self, location_id: UUID | None) -> list[UUID] | None:
