@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import jwt
 
 from domain.duration import parse_duration
-from domain.viewer import Viewer
+from domain.text import UNUSABLE
+from domain.viewer import FOREVER, Viewer
 from domain.vocabulary import Role
 
 ALGORITHM = "HS256"
@@ -120,12 +121,13 @@ def _believed(key: Key, token: str, by: Issuer) -> tuple[Viewer, datetime]:
     return _viewer(claims, by), _moment(claims.get("nbf", 0))
 
 
-def header_of(token: str) -> Claims:
-    """Return the header of a token, which nobody has verified; raise Unauthorized where it has none."""
+def signed_with(token: str) -> tuple[str, str | None]:
+    """Return the algorithm and the id of the key that a token names, and nobody has verified; or raise Unauthorized."""
     try:
-        return jwt.get_unverified_header(token)
+        header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
         raise Unauthorized("The token is not valid.") from None
+    return str(header.get("alg")), header.get("kid")
 
 
 def _viewer(claims: Claims, by: Issuer) -> Viewer:
@@ -138,10 +140,12 @@ def _viewer(claims: Claims, by: Issuer) -> Viewer:
     is_list = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
     if not is_list or (role is Role.STORE) != bool(codes) or not isinstance(scope, str | None):
         raise Unauthorized("The token is not valid.")
+    if any(UNUSABLE.search(text) for text in (claims["sub"], *codes)):
+        raise Unauthorized("The token is not valid.")
     return Viewer(
         role=role,
         name=claims["sub"],
-        expires_at=_moment(claims["exp"]) + by.leeway,
+        expires_at=min(_moment(claims["exp"]), FOREVER - by.leeway) + by.leeway,
         location_codes=frozenset(codes),
         scopes=None if scope is None else frozenset(scope.split()),
     )

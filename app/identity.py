@@ -45,9 +45,9 @@ class Identity:
                 raise Unauthorized("The API key is not valid.")
             return viewer
         if self.jwks is not None:
-            header = auth.header_of(token)
-            if header["alg"] in ALGORITHMS:
-                return await self._by_provider(self.jwks, token, header.get("kid"))
+            algorithm, key_id = auth.signed_with(token)
+            if algorithm in ALGORITHMS:
+                return await self._by_provider(self.jwks, token, key_id)
         return auth.verify(self.secret, token, now=self.now())
 
     async def _by_provider(self, jwks: Jwks, token: str, key_id: str | None) -> Viewer:

@@ -42,7 +42,7 @@ class Jwks:
 
         Raise KeysUnavailable.
         """
-        if self._is_stale(key_id):
+        if self._is_stale(key_id) or (self._lacks(key_id) and self._fetching.locked()):
             async with self._fetching:
                 if self._is_stale(key_id):  # else another fetched them meanwhile
                     await self._fetch()
@@ -56,7 +56,10 @@ class Jwks:
         now = self.now()
         if self._asked_at is not None and now < self._asked_at + PAUSE:
             return False
-        return self._kept_until is None or now >= self._kept_until or (key_id is not None and key_id not in self._keys)
+        return self._kept_until is None or now >= self._kept_until or self._lacks(key_id)
+
+    def _lacks(self, key_id: str | None) -> bool:
+        return not self._keys or (key_id is not None and key_id not in self._keys)
 
     async def _fetch(self) -> None:
         self._asked_at = self.now()

@@ -1,5 +1,7 @@
 """Tokens of an identity provider: which are believed, while its keys rotate and while it is away."""
 
+import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -28,6 +30,10 @@ HOUR = timedelta(hours=1)
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 OTHER = ec.generate_private_key(ec.SECP256R1())
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def public(key: Any, key_id: str | None) -> dict[str, Any]:
@@ -89,6 +95,10 @@ async def test_a_token_that_is_not_the_providers_is_refused(provider: Provider) 
         provider.token(iss="https://evil.example/"),
         provider.token(aud="another"),
         provider.token(sub=...),
+        provider.token(sub="a\0b"),
+        provider.token(sub="\ud800"),
+        provider.token(role="STORE", locations=["S\0"]),
+        *(f"{part(header)}.{part({})}.AAAA" for header in ({}, {"alg": []}, {"alg": {}}, {"alg": "ES256", "kid": []})),
         provider.token(exp=clock - timedelta(seconds=31)),
         provider.token(nbf=clock + timedelta(seconds=31)),
         provider.token(nbf="soon"),
@@ -102,8 +112,8 @@ async def test_a_token_that_is_not_the_providers_is_refused(provider: Provider) 
     for token in wrong:
         with pytest.raises(Unauthorized):
             await identity.viewer(token)
-    for good in (provider.token(exp=clock - timedelta(seconds=29)), provider.token(nbf=clock + timedelta(seconds=29))):
-        await identity.viewer(good)
+    for good in ({"exp": clock - timedelta(seconds=29)}, {"nbf": clock + timedelta(seconds=29)}, {"exp": 253402300799}):
+        await identity.viewer(provider.token(**good))
 
 
 async def test_a_shared_secret_among_the_public_keys_signs_nothing(provider: Provider) -> None:
@@ -129,6 +139,15 @@ async def test_keys_rotate_and_tokens_that_name_none_do_not_ask_for_them_each_ti
     provider.clock += KEPT
     with pytest.raises(Unauthorized):
         await identity.viewer(provider.token())
+
+
+async def test_those_who_come_while_the_keys_are_fetched_wait_for_them(provider: Provider) -> None:
+    identity = provider.identity()
+    await asyncio.gather(*(identity.viewer(provider.token()) for _ in range(5)))
+    provider.keys.append(public(OTHER, "new"))
+    provider.clock += PAUSE
+    await asyncio.gather(*(identity.viewer(provider.token(OTHER, "new")) for _ in range(5)))
+    assert provider.asked == 2
 
 
 async def test_while_the_provider_is_away_its_last_keys_are_good(provider: Provider) -> None:
