@@ -156,7 +156,7 @@ class _Walk:
         if page is not None and name == "edges":
             return own + _times(page, within)
         if any(isinstance(get_nullable_type(argument.type), GraphQLList) for argument in field.args.values()):
-            return own + _times(_Elements(node), within)
+            return own + _times(_Elements(node, least=1), within)  # one that is given alone is a list of one
         return own + _times(lambda _: USUAL_LENGTH, within)
 
     def _weight(self, field: GraphQLField, parent: GraphQLNamedType | None) -> int:
@@ -174,9 +174,10 @@ def _times(length: Length, cost: Cost) -> Cost:
 
 
 class _Elements:
-    """How many elements the lists in a field's arguments have, those of lists within them too."""
+    """How many elements the lists in a field's arguments have, those of lists within them too; `least` at least."""
 
-    def __init__(self, node: FieldNode) -> None:
+    def __init__(self, node: FieldNode, *, least: int = 0) -> None:
+        self._least = least
         self._written = 0
         self._variables: list[str] = []
         for argument in node.arguments or ():
@@ -187,7 +188,7 @@ class _Elements:
         return bool(self._variables)
 
     def __call__(self, given: Given) -> int:
-        return self._written + sum(map(given.elements, self._variables))
+        return max(self._least, self._written + sum(map(given.elements, self._variables)))
 
     def _count(self, value: ValueNode) -> None:
         if isinstance(value, VariableNode):
@@ -215,8 +216,8 @@ class _Page:
     def __call__(self, given: Given) -> int:
         for node in self._wanted:
             value = given.value(node.name.value) if isinstance(node, VariableNode) else value_from_ast_untyped(node)
-            if isinstance(value, int):
-                return min(max(value, 0), LARGEST_SIZE)
+            if isinstance(value, int | float):  # 100.0 is an Int, too
+                return int(min(max(value, 0), LARGEST_SIZE))
         return DEFAULT_SIZE
 
 

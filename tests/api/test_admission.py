@@ -164,10 +164,16 @@ def test_a_cost_counts_what_is_looked_up_and_how_often() -> None:
     assert cost(by_variable, n=50) == cost(f"{{ orders(first: 50) {node} }}")
     for huge in (10**9, -1, None, "x"):
         assert cost(by_variable, n=huge) <= cost(f"{{ orders(first: 100) {node} }}")
+    assert cost(by_variable, n=100.0) == cost(by_variable, n=100), "JSON's 100.0 is an Int as well"
     nested = "{ orders(first: 10) { totalCount edges { node { lines { sku } assignments { lines { sku } } } } } }"
     assert cost(nested) > 10 * cost("{ order { lines { sku } } }")
     ids = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     assert cost(ids, ids=["a"] * 100) == 10 + 100 * (cost(ids, ids=["a"]) - 10)
+    deep = (
+        "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Location { stockLevels(first: 100) { edges { cursor } } } } }"
+    )
+    alone = deep.replace("($ids: [ID!]!)", "").replace("$ids", '"a"')
+    assert min(cost(deep, ids="a"), cost(alone), cost(deep, ids=["a"])) > 100, "one alone is a list of one"
     spread = "{ ...A ...A } fragment A on Query { orders { edges { node { ...B } } } } fragment B on Order { number }"
     assert cost(spread) == 2 * cost(f"{{ orders {node} }}")
     rows = "mutation ($rows: [ItemRowInput!]!) { importItems(rows: $rows) { created } }"
