@@ -86,13 +86,15 @@ async def test_figures_tell_operations_by_name_and_no_more_names_than_are_bounde
         "query Who { who }",
         "{ who }",
         "{ nonsense",
+        f"query {'L' * 10_000} {{ who }}",
         *(f"query A{n} {{ who }}" for n in range(200)),
     ):
         await client.post("/graphql", json={"query": query})
     figures = (await client.get("/metrics")).text
     assert 'crossdock_operation_seconds_count{operation="Who"} 2.0' in figures
     assert 'crossdock_operation_seconds_count{operation="anonymous"} 1.0' in figures
-    assert 'crossdock_operation_seconds_count{operation="other"} 2.0' in figures
+    assert 'crossdock_operation_seconds_count{operation="other"} 3.0' in figures
+    assert "LLL" not in figures
     for gauge in ("crossdock_pool_connections", "crossdock_feed_lag_seconds", "crossdock_placement_batch_orders_count"):
         assert f"\n{gauge} " in figures
 
