@@ -13,7 +13,7 @@ from app.settings import LogFormat, Settings
 
 SECRET_KEYS = frozenset({"authorization", "database_url", "dsn", "password", "secret", "token"})
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
-_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bcdk_[\w-]+|\bwhsec_[\w+/=-]+")
 _PLAIN = ExceptionDictTransformer(show_locals=False)
 """Locals hold tokens and shoppers: no traceback shows them."""
 QUIET = ("alembic", "asyncio", "httpx", "uvicorn", "websockets")  # worth hearing when they warn
@@ -61,7 +61,7 @@ def _without_secret_keys(_logger: WrappedLogger, _method: str, event: EventDict)
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Mask tokens, and the passwords of URLs, wherever they stand: tracebacks hold them too."""
+    """Mask tokens, keys, and the passwords of URLs, wherever they stand: tracebacks hold them too."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without them."""
