@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -129,6 +129,13 @@ class Loaders:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._alike: dict[Hashable, DataLoader[Any, Any]] = {}
+
+    def alike(self, question: Hashable, load: Callable[[list[K]], Awaitable[list[A]]], most: int) -> DataLoader[K, A]:
+        """Return the loader for things of which the same question is asked, at most so many at once."""
+        if question not in self._alike:
+            self._alike[question] = DataLoader(load, max_batch_size=most)
+        return self._alike[question]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import strawberry
 
 from domain import imports, inventory
-from domain.availability import Found, availability
+from domain.availability import MOST_SKUS, Found, availability
 from domain.imports import ImportOutcome
 from domain.inventory import ItemRow, MovementRow, StockRow
 from domain.vocabulary import ErrorCode, MovementReason
@@ -96,7 +96,11 @@ class Item(Node):
     async def availability(
         self, info: Info, channel: str = "web", near: GeoPointInput | None = None, within_km: float | None = None
     ) -> Availability:
-        return (await availability_of(info, [self.sku], channel=channel, near=near, within_km=within_km))[0]
+        async def ask(skus: list[str]) -> list[Availability]:
+            return await availability_of(info, skus, channel=channel, near=near, within_km=within_km)
+
+        question = channel, near and near.value(), within_km
+        return await info.context.loaders.alike(question, ask, MOST_SKUS).load(self.sku)
 
 
 async def availability_of(

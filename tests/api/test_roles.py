@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -12,7 +13,7 @@ from strawberry.types.field import StrawberryField
 
 from domain.vocabulary import Role
 from schema.permission import Allowed
-from tests.api.house import House
+from tests.api.house import know, opened
 from tests.api.viewers import CALLERS, NODES, OWN, SCHEMA, Caller, Town, fields_of, selections, settled, verdict
 
 ROOT_TYPES = ("Query", "Mutation", "Subscription")
@@ -135,8 +136,11 @@ ROOTS = {
 
 
 @pytest.fixture
-async def town(house: House) -> Town:
-    return await settled(house)
+async def town(furnished_dsn: str) -> AsyncIterator[Town]:
+    """A town where asking for everything is not too dear for anybody: who may ask is the question here."""
+    async with opened(furnished_dsn, max_cost=dict.fromkeys(Role, 10**9)) as house:
+        await know(house)
+        yield await settled(house)
 
 
 def asked(town: Town, name: str, arguments: str) -> str:
