@@ -97,7 +97,8 @@ class Desk(Record):
         elif row.status in orders.OPEN:
             lines = await lines_of(self.connection, [row.id])
             released = await self.withdraw(row, order)
-            await self._route_anew(order, {line.sku: line.quantity - line.short for line in lines}, released, trigger)
+            left = {line.sku: line.quantity - line.short for line in lines if line.quantity > line.short}
+            await self._route_anew(order, left, released, trigger)
 
     async def start_picking(self, assignment_id: UUID) -> AssignmentRow:
         """Begin to pick."""

@@ -40,13 +40,15 @@ async def test_the_open_work_of_a_location_that_closes_is_routed_anew(house: Hou
 
 
 async def test_what_a_closed_location_has_packed_is_put_back_there_and_sent_from_elsewhere(house: House) -> None:
-    order = await placed(house, ("pen", 2))
+    order = await placed(house, ("pen", 2), ("mug", 1))
     (work,) = await house.work(order["id"])
     await picking(house, work)
-    await report(house, work, (2, None))
+    await report(house, work, (2, None), (0, "OTHER"))
     await house.do("packAssignment", work["id"], "SM")
     await set_status(house, "SM", "CLOSED")
-    assert await ends(house, order["id"], "CANCELLED", "OFFERED") == [("SM", "CANCELLED"), ("SN", "OFFERED")]
+    assert await ends(house, order["id"], "CANCELLED", "OFFERED", "OFFERED") == [
+        ("SM", "CANCELLED"), ("SN", "OFFERED"), ("SN", "OFFERED"),
+    ]  # fmt: skip
     assert await house.levels("pen") == {"SM": (10, 2, 8), "SN": (10, 2, 8)}
     await house.do("restockAssignment", work["id"], "SM")
     assert (await house.levels("pen"))["SM"] == (10, 0, 10)
