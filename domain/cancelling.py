@@ -100,7 +100,7 @@ class Cancelling(Changing):
         taken: Mapping[AssignmentLineRow, int],
         unsent: Mapping[str, int],
     ) -> list[AssignmentRow]:
-        """Take units off lines to pick, and work off where none of its lines is left; return the work that changed.
+        """Take units off lines to pick, and work off where nothing of it is left to find; return the work that changed.
 
         `unsent` are units by SKU that need not come to the store any more.
         """
@@ -113,7 +113,8 @@ class Cancelling(Changing):
             [line.id for line, units in taken.items() if units == line.quantity],
         )
         changed = [work[key] for key in dict.fromkeys(line.assignment_id for line in taken)]
-        left = {line.assignment_id for line in await lines_of(self.connection, [row.id for row in changed])}
+        lines = await lines_of(self.connection, [row.id for row in changed])
+        left = {line.assignment_id for line in lines if line.quantity > line.short}
         for row in changed:
             await self.write(row, order, AssignmentStatus(row.status if row.id in left else AssignmentStatus.CANCELLED))
             if row.id not in left:

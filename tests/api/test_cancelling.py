@@ -117,6 +117,16 @@ async def test_units_that_are_picked_are_not_cancelled_line_by_line(house: House
     assert (await cancel_lines(house, order, 1))["lines"][0]["cancelled"] == 1
 
 
+async def test_work_of_which_nothing_is_left_to_find_is_called_off(house: House) -> None:
+    order = await placed(house, ("pen", 3), ("mug", 1))
+    (work,) = await house.work(order["id"])
+    await picking(house, work)
+    pens = f'{{lineId: "{work["lines"][0]["id"]}", picked: 0, reason: OTHER}}'
+    await house.do("reportPicked", work["id"], "SM", arguments=f", lines: [{pens}]")
+    assert (await cancel_lines(house, order, 0, 1))["status"] == "ROUTED"
+    assert [each["status"] for each in await house.work(order["id"])] == ["CANCELLED", "OFFERED"]
+
+
 @pytest.mark.parametrize(
     ("lines", "path"),
     [
