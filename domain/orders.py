@@ -281,13 +281,13 @@ def standing(order: OrderRow, lines: Sequence[OrderLineRow], work: Sequence[str]
 _SENTENCES = {
     OrderStatus.UNROUTABLE: "No location can fulfil the order now.",
     OrderStatus.BACKORDERED: "The order waits for stock.",
-    OrderStatus.ROUTED: "Routed to its locations.",
     OrderStatus.IN_FULFILLMENT: "Picking has begun.",
     OrderStatus.PARTIALLY_FULFILLED: "A part has left its location.",
     OrderStatus.FULFILLED: "Everything has left its location.",
     OrderStatus.COMPLETED: "The shopper has everything.",
     OrderStatus.CANCELLED: "Nothing is left to fulfil.",
 }
+"""That it was routed is told where it is, with its locations."""
 
 
 _COUNT_WAITING = """
@@ -359,6 +359,6 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
     through = [OrderStatus.FULFILLED, status] if at_once else [status]
     cancelled = status is OrderStatus.CANCELLED
     kind = UpdateKind.ORDER_CANCELLED if cancelled else UpdateKind.ORDER_STATUS_CHANGED
-    steps = [Step(kind=kind, status=each, message=_SENTENCES[each]) for each in through]
-    await note(connection, [entry(told, step, actor=actor, now=now) for step in steps])
+    steps = [Step(kind=kind, status=each, message=_SENTENCES.get(each, "")) for each in through]
+    await note(connection, [entry(told, step, actor=actor, now=now) for step in steps if step.message])
     await feed.record(connection, [fact(told, step, now=now) for step in steps])
