@@ -15,11 +15,11 @@ from domain.decisions import keep, new_decisions
 from domain.errors import NoFulfillmentOption, OutOfStock
 from domain.inventory import Movement
 from domain.network import Snapshot
-from domain.orders import OrderRow
+from domain.orders import UNDERWAY, OrderRow
 from domain.planning.problem import Parcel
 from domain.routing import Wish, Within
 from domain.transaction import Connection
-from domain.vocabulary import OrderStatus, RoutingTrigger
+from domain.vocabulary import AssignmentStatus, OrderStatus, RoutingTrigger
 
 GiveUp: TypeAlias = Callable[[Sequence[AssignmentRow]], Awaitable[Sequence[Movement]]]
 """Calls work off, and returns what that releases; nobody else has seen it when somebody else was faster."""
@@ -132,8 +132,10 @@ async def remaining(
 ) -> Decided | None:
     """Return how work can stay where it is, from now on; None where it cannot. Its stock is its own."""
     change = Change(order=order, trigger=RoutingTrigger.MANUAL, quantities=work.shares, standing=[work], within=within)
-    wish = replace(await _wish(connection, change), plenty=True, only_at=work.row.location_id)
-    decided = await routing.decided_for(connection, snapshot, wish, now=now)
+    wish = replace(await _wish(connection, change), plenty=True)
+    begun, packed = work.row.status in UNDERWAY, work.row.status == AssignmentStatus.PACKED
+    there = snapshot.only(work.row.location_id, begun=begun, packed=packed)
+    decided = await routing.decided_for(connection, there, wish, now=now)
     if decided is None or _missing(change, decided) or len(decided.plan.parcels) > 1:
         return None
     return decided

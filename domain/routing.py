@@ -199,7 +199,7 @@ class Wish:
     """What of an order is to be routed anew, and why.
 
     `freed` and `free_days` are what its present work holds of stock (by SKU and location) and of days, and would give
-    up. `plenty` asks as if each location had all of it; `only_at` is the one to be asked, where there is but one.
+    up. `plenty` asks as if each location had all of it.
     """
 
     order: OrderRow
@@ -210,7 +210,6 @@ class Wish:
     freed: Mapping[tuple[str, UUID], int] = field(default_factory=dict)
     free_days: Sequence[capacity.Freed] = ()
     plenty: bool = False
-    only_at: UUID | None = None
 
 
 async def work_of(
@@ -300,10 +299,9 @@ async def _blocked(connection: Connection, snapshot: Snapshot, wish: Wish) -> ND
     Who routes by hand asks everybody again but those that the order is kept from.
     """
     skus = list(wish.quantities)
-    blocked = np.full((len(snapshot.planner.sites), len(skus)), wish.only_at is not None)
-    if wish.only_at:
-        blocked[snapshot.site_by_id[wish.only_at]] = False
-    blocked[[snapshot.site_by_id[key] for key in wish.order.blocked_location_ids]] = True
+    blocked = np.zeros((len(snapshot.planner.sites), len(skus)), dtype=np.bool_)
+    kept_from = [key for key in wish.order.blocked_location_ids if key in snapshot.site_by_id]
+    blocked[[snapshot.site_by_id[key] for key in kept_from]] = True
     if wish.trigger is RoutingTrigger.MANUAL:
         return blocked
     failed = await connection.fetch(

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -42,6 +42,22 @@ class Snapshot:
         if code not in self.id_by_code:
             raise NotFound(message=f"There is no location {code!r}.")
         return self.locations[self.id_by_code[code]]
+
+    def only(self, location_id: UUID, *, begun: bool, packed: bool) -> "Snapshot":
+        """Return the same with no other location to be asked.
+
+        Work that has `begun` there is finished, though it takes no more or its days are full; what is `packed` is
+        ready.
+        """
+        number = self.site_by_id[location_id]
+        site = self.planner.sites[number]
+        if begun and site.status is LocationStatus.SUSPENDED:
+            site = replace(site, status=LocationStatus.ACTIVE)
+        if begun:
+            site = replace(site, capacity=(), handling=timedelta(0) if packed else site.handling)
+        acceptance = {site.code: float(self.planner.acceptance[number])}
+        planner = make_network(self.revision, [site], self.planner.services, acceptance)
+        return replace(self, planner=planner, site_by_id={location_id: 0})
 
     def deadline(self, location_id: UUID, within: timedelta | None, now: datetime) -> datetime | None:
         """Return when a location has been open for so long after `now`; None where it has all the time.

@@ -100,6 +100,17 @@ async def test_what_is_packed_gets_another_label_and_goes_on(house: House) -> No
     assert refused["__typename"] == "ActionNotAllowedError"
 
 
+async def test_what_is_packed_keeps_its_promise_where_no_new_work_is_taken_or_could_be_ready(house: House) -> None:
+    order, _ = await packed(house, ("pen", 3))
+    before = (await house.order(order["id"], NOW))["promisedLatest"]
+    suspend = f'mutation {{ setLocationStatus(id: "{house.ids["SM"]}", status: SUSPENDED) {{ __typename }} }}'
+    await house.ask(Role.OPERATIONS, suspend)
+    house.clock[0] += timedelta(hours=2, minutes=50)  # the courier comes in ten minutes, and handling takes an hour
+    moved = await move(house, order, {**BERLIN, "lines": ["Torstr. 1"]})
+    assert (moved.get("status"), moved.get("promisedLatest")) == ("IN_FULFILLMENT", before)
+    assert await places(house, order) == [("SM", "PACKED")]
+
+
 async def test_what_is_packed_too_far_away_is_put_back_and_sent_from_nearer(house: House) -> None:
     order, _ = await packed(house, ("pen", 3))
     (work,) = await house.work(order["id"])
