@@ -25,7 +25,8 @@ from app.faults import present
 from app.hub import Asking, Hub, Runs, Window
 from app.jwks import KeysUnavailable
 from app.streaming import HEADERS, Events, failed, join, until
-from app.subscriptions import Session, SocketHandler, SocketLimits, Sockets, TextAdapter
+from app.subscriptions import TRY_AGAIN, Session, SocketHandler, SocketLimits, Sockets, TextAdapter
+from domain.transaction import OUTAGES
 from domain.viewer import Viewer
 from schema.context import Context
 
@@ -173,12 +174,16 @@ class GraphQLView(GraphQL[Any, None]):
         return await self._create_streaming_response(request, cast("Any", result), "sse", sub_response)
 
     async def on_ws_connect(self, context: object) -> UnsetType:
-        """Take the caller's token from connection_init; a wrong one closes the socket, 4403."""
+        """Take the caller's token from connection_init; a wrong one closes the socket, 4403; 1013 if nobody can say."""
         assert isinstance(context, Session)  # noqa: S101 - what __call__ gave
         try:
             context.token = bearer(context.header())
             context.viewer = await self.authenticate(context.token)
-        except (Unauthorized, KeysUnavailable) as error:
+        except Unauthorized as error:
+            raise ConnectionRejectionError from error
+        except (KeysUnavailable, *OUTAGES) as error:
+            if context.close is not None:
+                await context.close(TRY_AGAIN, "Nobody can say who you are. Try again.")
             raise ConnectionRejectionError from error
         if context.count is not None:
             await context.count()

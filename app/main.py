@@ -184,7 +184,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
         expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
         max_age=PREFLIGHT_SECONDS,
     )

@@ -139,7 +139,8 @@ class Rates:
         if size is None:
             return None
         wanted = min(points, size)  # a whole bucket is the most that anything costs, or it could never run
-        fits, level = await self.buckets.pour(f"{viewer.role}:{viewer.name}@{network(address)}", wanted, size)
+        whose = f"{viewer.role}:{viewer.api_key or ''}:{viewer.name}@{network(address)}"
+        fits, level = await self.buckets.pour(whose, wanted, size)
         left = Left(size, math.floor(size - level), math.ceil(level * SECONDS / size))
         if not fits:
             raise RateLimited(left, max(1, math.ceil((level + wanted - size) * SECONDS / size)))

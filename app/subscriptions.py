@@ -42,6 +42,7 @@ FORBIDDEN = 4403
 TIMEOUT = 4408
 TOO_MANY = 4429
 SERVICE_RESTART = 1012
+TRY_AGAIN = 1013
 LAST_SECONDS = 5.0
 """For queries and mutations under way when the server stops."""
 
@@ -102,6 +103,7 @@ class Session:
     token: str = ""
     count: Callable[[], Awaitable[None]] | None = None
     """Counts the socket in by its token; raises ConnectionRejectionError where it is one too many."""
+    close: Callable[[int, str], Awaitable[None]] | None = None
 
     def header(self) -> object:
         """Return what the payload holds in place of the header Authorization."""
@@ -159,7 +161,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             if not self._count(("address", client and client.host), limits.of_an_address):
                 await self.websocket.close(TOO_MANY, "Too many sockets from this address")
                 return
-            self.context.count = self._count_token
+            self.context.count, self.context.close = self._count_token, self.websocket.close
             wire = self.websocket.wire
             if wire is not None:
                 wire.on_stop = self._stop
@@ -172,7 +174,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
                 task.cancel()
             for whose in self._counted:
                 self.context.sockets.leave(whose)
-            self.context.count = None
+            self.context.count = self.context.close = None
 
     async def handle_message(self, message: Message) -> None:
         """Answer one message, or close 4400 where it is none of the protocol's."""
@@ -205,8 +207,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             await self.send_message({"id": message["id"], "type": "error", "payload": [fault.formatted]})
         elif (viewer := self.context.viewer) is None or not self.connection_acknowledged:
             await super().handle_subscribe(message)
-        else:
+        elif await self._is_good():
             await self._admit(message, viewer)
+        else:
+            await self.websocket.close(FORBIDDEN, "Forbidden")
 
     async def _admit(self, message: SubscribeMessage, viewer: Viewer) -> None:
         """Start an operation that may run and is paid for; its document by then is that of its hash."""
@@ -280,7 +284,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
                 del self._members[operation.id]
 
     async def _count_token(self) -> None:
-        if not self._count(("token", self.context.token), self.context.sockets.limits.of_a_token):
+        if not self._count(("token", self.context.viewer), self.context.sockets.limits.of_a_token):
             await self.websocket.close(TOO_MANY, "Too many sockets with this token")
             raise ConnectionRejectionError
 
@@ -310,10 +314,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
 
     async def _send_ping(self) -> None:
         """Send a ping; where all subscriptions stand at one cursor, with it: a quiet one's would else grow too old."""
-        try:
-            with suppress(KeysUnavailable, *OUTAGES):  # nobody can say now
-                await self.context.authenticate(self.context.token)
-        except Unauthorized:  # its key was revoked
+        if not await self._is_good():
             self._expire()
             return
         passed = self._passed()
@@ -323,6 +324,15 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
                 await self.send_message({"type": "ping", "payload": {"cursor": str(passed)}})
             else:
                 await self.send_message({"type": "ping"})
+
+    async def _is_good(self) -> bool:
+        """Say whether the token still opens what it opened: an API key may be revoked."""
+        try:
+            with suppress(KeysUnavailable, *OUTAGES):  # nobody can say now
+                await self.context.authenticate(self.context.token)
+        except Unauthorized:
+            return False
+        return True
 
     def _passed(self) -> Cursor | None:
         """Return the cursor up to which no subscription of this socket misses anything."""

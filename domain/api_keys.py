@@ -137,6 +137,7 @@ class ApiKeys:
             expires_at=row.expires_at or NEVER,
             location_codes=frozenset(row.location_codes),
             scopes=None if row.scopes is None else frozenset(row.scopes),
+            api_key=row.id,
         )
 
     async def _find(self, key_id: UUID, now: datetime) -> ApiKeyRow | None:

@@ -15,7 +15,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 class Viewer:
     """The bearer of a token. `location_codes` are the token's; `location_ids` those of them that exist.
 
-    `scopes` are the root fields it opens; None for all that its role may use.
+    `scopes` are the root fields it opens; None for all that its role may use. `api_key` tells keys of one name apart.
     """
 
     role: Role
@@ -24,6 +24,7 @@ class Viewer:
     location_codes: frozenset[str] = frozenset()
     location_ids: frozenset[UUID] = frozenset()
     scopes: frozenset[str] | None = None
+    api_key: UUID | None = None
 
     def may_use(self, field: str) -> bool:
         """Say whether the viewer's scopes open a root field, by its name in the schema."""
@@ -31,7 +32,7 @@ class Viewer:
 
     def authority(self) -> Self:
         """Return the viewer without its name and its token: those that are equal may see the same."""
-        return replace(self, name="", expires_at=FOREVER, location_codes=frozenset())
+        return replace(self, name="", expires_at=FOREVER, location_codes=frozenset(), api_key=None)
 
     def works_at(self, location_id: UUID) -> bool:
         """Say whether the viewer sees and does the work of a location."""

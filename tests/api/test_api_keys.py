@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from app import streaming
+from domain.api_keys import ApiKeys
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House, opened
 
@@ -93,6 +95,73 @@ async def test_what_is_no_key_opens_nothing(house: House) -> None:
     assert [(await asked(house, key))[0] for key in wrong] == [401] * len(wrong)
 
 
+def socket_of(house: House) -> connect:
+    return connect(f"ws://{house.address}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")])
+
+
+async def say(socket: ClientConnection, **message: object) -> dict[str, Any]:
+    """Send a message, and return what is said to it."""
+    await socket.send(json.dumps(message))
+    async with asyncio.timeout(10):
+        heard: dict[str, Any] = json.loads(await socket.recv())
+    return heard
+
+
+async def test_scopes_hold_for_what_is_followed_and_a_revoked_key_asks_nothing_more_on_its_socket(house: House) -> None:
+    key = await issued(house, scopes=["viewer"])
+    follow = {"query": "subscription { stockUpdates { sku } }"}
+    headers = {"Authorization": f"Bearer {key['secret']}", "Accept": "text/event-stream"}
+    assert "FORBIDDEN" in (await house.http.post("/graphql", json=follow, headers=headers)).text
+    async with socket_of(house) as socket:
+        await say(socket, type="connection_init", payload={"token": key["secret"]})
+        refused = await say(socket, type="subscribe", id="1", payload=follow)
+        assert (refused["type"], codes({"errors": refused["payload"]})) == ("error", ["FORBIDDEN"])
+        answer = await say(socket, type="subscribe", id="2", payload={"query": WHO})
+        assert answer["payload"]["data"]["viewer"]["name"] == "till"
+        assert json.loads(await socket.recv())["type"] == "complete"
+        await house.ask(Role.ADMIN, REVOKE, id=key["id"])
+        house.clock[0] += timedelta(seconds=6)
+        with pytest.raises(ConnectionClosed):
+            await say(socket, type="subscribe", id="3", payload={"query": WHO})
+    assert socket.close_code == 4403
+
+
+async def test_while_nobody_can_say_whether_a_key_is_good_streams_go_on_and_sockets_come_again(
+    furnished_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(streaming, "HEARTBEAT_SECONDS", 0.3)
+    async with opened(furnished_dsn) as house:
+        key = (await issued(house))["secret"]
+        headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
+        query = {"query": "subscription { stockUpdates { sku } }"}
+        async with (
+            house.http.stream("POST", "/graphql", json=query, headers=headers) as events,
+            socket_of(house) as two,
+        ):
+            asked_for: list[str] = []
+
+            async def away(_: ApiKeys, key: str, **__: object) -> None:
+                asked_for.append(key)
+                raise ConnectionRefusedError
+
+            monkeypatch.setattr(ApiKeys, "viewer", away)
+            lines = events.aiter_lines()
+            async with asyncio.timeout(10):
+                while len(asked_for) < 3:
+                    await anext(lines)
+            with pytest.raises(ConnectionClosed):
+                await say(two, type="connection_init", payload={"token": key})
+            assert two.close_code == 1013
+
+
+async def test_keys_of_one_name_have_their_own_points(furnished_dsn: str) -> None:
+    async with opened(furnished_dsn, rate="STOREFRONT=100") as house:
+        one, other = [(await issued(house, role="STOREFRONT"))["secret"] for _ in range(2)]
+        assert 429 in [(await asked(house, one))[0] for _ in range(20)]
+        assert (await asked(house, other))[0] == 200
+
+
 async def test_what_a_revoked_key_follows_ends(furnished_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "ASK_SECONDS", 0.2)
     async with opened(furnished_dsn, ws_ping_seconds=1) as house:
@@ -100,7 +169,7 @@ async def test_what_a_revoked_key_follows_ends(furnished_dsn: str, monkeypatch: 
         headers = {"Authorization": f"Bearer {key['secret']}", "Accept": "text/event-stream"}
         query = {"query": "subscription { stockUpdates { sku } }"}
         async with (
-            connect(f"ws://{house.address}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]) as socket,
+            socket_of(house) as socket,
             house.http.stream("POST", "/graphql", json=query, headers=headers) as events,
         ):
             await socket.send(json.dumps({"type": "connection_init", "payload": {"token": key["secret"]}}))
