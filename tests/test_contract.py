@@ -19,6 +19,7 @@ from graphql import (
 )
 
 from app.execution import build_schema
+from app.reference import reference
 from app.settings import Settings
 from domain import errors
 from domain.states import markdown
@@ -57,6 +58,16 @@ THINGS = {
 def test_the_printed_contract_is_the_committed_one() -> None:
     committed = (ROOT / "schema" / "schema.graphql").read_text()
     assert SCHEMA.as_str().strip() == committed.strip(), "run: crossdock schema > schema/schema.graphql"
+
+
+def test_the_reference_page_is_made_from_the_contract() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text()
+    assert page == reference(SCHEMA), "run: crossdock schema --markdown > docs/reference.md"
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs" / "adr").glob("*.md")]
+    assert len(numbers) == len(set(numbers))
 
 
 def test_every_fact_is_shown_by_the_error_type_of_its_name() -> None:
