@@ -49,7 +49,7 @@ class Cancelling(Changing):
         released += await transfers.take_back(self.connection, order.id, coming)
         await inventory.move(self.connection, released, now=self.now)
         parcels = await shipments_of_orders(self.connection, [order.id])
-        await self.give_up_parcels([parcel for parcel in parcels if astray(parcel)])
+        await self.give_up_parcels([parcel for parcel in parcels if astray(parcel)], written_off=True)
         await self.connection.execute(
             "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
         )

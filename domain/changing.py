@@ -52,8 +52,11 @@ class Changing(Record):
         """Call work off; return what that releases, for the caller to move."""
         return [movement for row in rows for movement in await self.withdraw(row, order)]
 
-    async def give_up_parcels(self, parcels: Sequence[ShipmentRow]) -> Counter[str]:
-        """Let the order do without what parcels held that will not arrive; return how many units, by SKU."""
+    async def give_up_parcels(self, parcels: Sequence[ShipmentRow], *, written_off: bool) -> Counter[str]:
+        """Let the order do without what parcels held that will not arrive; return how many units, by SKU.
+
+        What is `written_off` is cancelled, and not sent again.
+        """
         lost: Counter[str] = Counter()
         lines = await contents_of(self.connection, [parcel.id for parcel in parcels])
         for line in lines:
@@ -63,9 +66,10 @@ class Changing(Record):
             [(line.order_line_id, line.quantity) for line in lines],
         )
         await self.connection.execute(
-            "UPDATE shipment SET replaced_at = $2 WHERE id = ANY ($1::uuid[])",
+            "UPDATE shipment SET replaced_at = $2, written_off = $3 WHERE id = ANY ($1::uuid[])",
             [parcel.id for parcel in parcels],
             self.now,
+            written_off,
         )
         return lost
 

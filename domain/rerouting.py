@@ -17,7 +17,7 @@ from domain.places import Address
 from domain.planning.problem import Parcel, Unavailable
 from domain.replanning import Change, Replanned, Standing, possible, remaining, replan, together
 from domain.routing import Within
-from domain.shipments import ShipmentRow, astray, name, shipments
+from domain.shipments import ShipmentRow, astray, name, shipments, shipments_of_orders
 from domain.vocabulary import (
     AssignmentStatus,
     FulfillmentMethod,
@@ -109,18 +109,22 @@ class Rerouting(Changing):
     async def replace(self, shipment_id: UUID) -> OrderRow:
         """Send once more what a parcel held that will not arrive.
 
-        One whose units were sent again, or cancelled, already stays so. Raises NotFound, ActionNotAllowed and, with
+        One whose units were sent again already stays so. Raises NotFound, ActionNotAllowed and, with
         nothing changed, NoFulfillmentOption.
         """
         parcel, order = await self._parcel(shipment_id)
-        if parcel.replaced_at:
+        if parcel.replaced_at and not parcel.written_off:
             return order
         if not astray(parcel):
-            allowed = allowed_actions(order, self.viewer, astray=False)
-            message = f"Only what will not arrive is sent again: the parcel is {parcel.status}."
+            others = any(astray(each) for each in await shipments_of_orders(self.connection, [order.id]))
+            allowed = [
+                each for each in allowed_actions(order, self.viewer, astray=others) if each != OrderAction.REPLACE
+            ]
+            state = "what it held is cancelled" if parcel.written_off else f"the parcel is {parcel.status}"
+            message = f"Only what will not arrive is sent again: {state}."
             raise ActionNotAllowed(message=message, path=("id",), status=parcel.status, allowed_actions=allowed)
         await self.check(OrderAction.REPLACE, order)
-        lost = await self.give_up_parcels([parcel])
+        lost = await self.give_up_parcels([parcel], written_off=False)
         sentence = f"What parcel {name(parcel)} held is sent again by {self.viewer.name}."
         await self.dispatch.tell(parcel, order, sentence)
         snapshot = await self.networks.current(self.connection)

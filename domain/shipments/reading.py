@@ -29,6 +29,7 @@ class ShipmentRow(Row):
     tracking_url: str | None
     label_key: str | None
     replaced_at: datetime | None
+    written_off: bool
 
 
 class ShipmentLineRow(Row):

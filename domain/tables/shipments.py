@@ -14,7 +14,8 @@ class Shipment(SQLModel, table=True):
     """One parcel of an assignment. Carriers number their parcels anew after a year or so: no number is unique.
 
     `tracking_number` is null until the carrier has been booked; `label_key` is what its label is fetched with.
-    `replaced_at` is since when the order does without what it held: that was sent again, or cancelled.
+    `replaced_at` is since when the order does without what it held: that was sent again or, where it is
+    `written_off`, cancelled.
     """
 
     __tablename__ = "shipment"
@@ -41,6 +42,7 @@ class Shipment(SQLModel, table=True):
     tracking_url: str | None = None
     label_key: str | None = Field(default=None, unique=True)
     replaced_at: datetime | None = Field(default=None, sa_type=moment())
+    written_off: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
 
 
 class ShipmentLine(SQLModel, table=True):

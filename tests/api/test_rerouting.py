@@ -208,3 +208,8 @@ async def test_what_comes_back_can_be_cancelled_instead_and_what_nobody_has_stay
     assert await house.order(order["id"], FIELDS) == before
     done = await cancel(house, order)
     assert (done["status"], [line["cancelled"] for line in done["lines"]]) == ("COMPLETED", [3, 0])
+    for _ in range(2):
+        refused = await replace(house, back)
+        assert (refused["__typename"], refused["found"], refused["allowed"]) == (
+            "ActionNotAllowedError", "RETURNED_TO_SENDER", ["REQUEST_RETURN"],
+        )  # fmt: skip
