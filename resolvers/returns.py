@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 
@@ -78,7 +78,7 @@ async def request_return(
     info: Info,
     order_id: strawberry.ID,
     lines: list[ReturnLineInput],
-    method: ReturnMethod,
+    method: Annotated[ReturnMethod, strawberry.argument(description="To a store, or with a carrier.")],
     idempotency_key: str,
     location_id: strawberry.ID | None = None,
 ) -> ReturnResult:

@@ -13,7 +13,7 @@ from domain.vocabulary import ErrorCode
 @strawberry.interface(description="Why the thing asked for was not done. path names the input at fault.")
 class UserError:
     message: str
-    code: ErrorCode
+    code: ErrorCode = strawberry.field(description="Why, for programs.")
     path: list[str] | None
 
 

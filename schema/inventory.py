@@ -148,7 +148,7 @@ class StockLevel(Node):
             updated_at=row.updated_at,
         )
 
-    @edge(allow=STAFF)
+    @edge(allow=STAFF, description="The item.")
     async def item(self, info: Info) -> Item:
         row = await info.context.loaders.item.load(self.sku)
         assert row is not None  # noqa: S101 - a foreign key holds it
@@ -240,7 +240,7 @@ class HoldbackInput:
     channel: str
     sku: str
     location_code: str | None = None
-    units: int
+    units: int = strawberry.field(description="How many of the last units are kept.")
 
     def value(self) -> inventory.Holdback:
         return inventory.Holdback(**vars(self))

@@ -272,7 +272,7 @@ class ZoneInput:
 @strawberry.input(description="What a parcel of up to maxGrams costs in a zone.")
 class CostInput:
     zone: str
-    max_grams: int
+    max_grams: int = strawberry.field(description="For parcels of no more, in grams.")
     amount: Decimal
 
 
@@ -292,7 +292,7 @@ class CarrierServiceInput:
     delivers: strawberry.Maybe[list[int] | None]
     max_grams: strawberry.Maybe[int | None]
     zones: strawberry.Maybe[list[ZoneInput] | None]
-    cost: strawberry.Maybe[list[CostInput] | None]
+    cost: strawberry.Maybe[list[CostInput] | None] = strawberry.field(description="What it charges, by zone and grams.")
     shopper_price: strawberry.Maybe[Decimal | None]
     free_from: strawberry.Maybe[Decimal | None]
     co2_grams_per_km: strawberry.Maybe[float | None] = strawberry.field(name="co2GramsPerKm")

@@ -161,7 +161,7 @@ class Unavailability:
     method: FulfillmentMethod
     level: ServiceLevel | None
     sku: str | None
-    code: UnavailabilityCode
+    code: UnavailabilityCode = strawberry.field(description="Why, for programs.")
     message: str
 
     @classmethod
@@ -186,7 +186,7 @@ class FulfillmentOptions:
 
 @strawberry.type(description="Stock alone is the reason.")
 class OutOfStockError(UserError):
-    missing: list[MissingLine]
+    missing: list[MissingLine] = strawberry.field(description="What there is too little of, and by how much.")
 
 
 @strawberry.type(description="No location can do it, for reasons that stock alone does not explain.")

@@ -76,7 +76,7 @@ class Return(Node):
     row: strawberry.Private[ReturnRow]
     number: str
     status: ReturnStatus
-    method: ReturnMethod
+    method: ReturnMethod = strawberry.field(description="To a store, or with a carrier.")
     received_at: datetime | None
     requested_at: datetime
     price: Money = strawberry.field(description="What the way back costs the shopper.")
@@ -160,7 +160,7 @@ class ReturnableLine:
 )
 class ReturnOption:
     way: strawberry.Private[Way]
-    method: ReturnMethod
+    method: ReturnMethod = strawberry.field(description="To a store, or with a carrier.")
     location: Location | None
     distance_km: float | None
     price: Money
@@ -200,7 +200,7 @@ class ReturnOptions:
 class ReturnWhere:
     status: list[ReturnStatus] | None = None
     location: strawberry.ID | None = None
-    order: strawberry.ID | None = None
+    order: strawberry.ID | None = strawberry.field(default=None, description="Only those of this order.")
 
     def value(self) -> ReturnFilter:
         return ReturnFilter(

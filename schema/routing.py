@@ -140,7 +140,7 @@ class RatingResult:
 @strawberry.type(description="How many locations a fence kept out.")
 class FenceCount:
     fence: FenceKind
-    locations: int
+    locations: int = strawberry.field(description="How many locations it kept out.")
 
 
 @strawberry.type(description="A location that was considered.")

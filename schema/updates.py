@@ -36,7 +36,7 @@ class AssignmentUpdate(Update):
 class StockUpdate(Update):
     sku: str
     location: Location
-    level: StockLevel
+    level: StockLevel = strawberry.field(description="It, as it stands when it is read.")
     on_hand: int
     reserved: int
     available: int

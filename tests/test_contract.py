@@ -161,3 +161,15 @@ def _told(git: str, *arguments: str) -> str:
 def test_the_readme_shows_the_state_machines_as_they_are() -> None:
     readme = (ROOT / "README.md").read_text()
     assert markdown() in readme, "run: crossdock states, and put what it prints into the README"
+
+
+def test_no_word_of_the_glossary_stands_where_it_means_something_else() -> None:
+    types = GRAPHQL.type_map
+    fields = """UserError.code NotFoundError.code Unavailability.code StockUpdate.level FenceCount.locations
+        CostInput.maxGrams
+        CarrierServiceInput.cost HoldbackInput.units Return.method ReturnOption.method ReturnWhere.order
+        OutOfStockError.missing StockLevel.item"""
+    for kind, field in (each.split(".") for each in fields.split()):
+        known = types[kind].fields[field]  # type: ignore[attr-defined]
+        assert known.description != WORDS[field], f"{kind}.{field}"
+    assert ROOT_FIELDS["Mutation.requestReturn"].args["method"].description != WORDS["method"]
