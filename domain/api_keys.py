@@ -118,7 +118,7 @@ class ApiKeys:
     """Says who bears a key, and asks Postgres at most every few seconds for each."""
 
     database: Database
-    _kept: dict[UUID, tuple[ApiKeyRow | None, datetime]] = field(default_factory=dict)
+    _kept: dict[UUID, tuple[ApiKeyRow, datetime]] = field(default_factory=dict)
 
     async def viewer(self, key: str, *, now: datetime) -> Viewer | None:
         """Return who bears the key, or None where it opens nothing (any more)."""
@@ -141,16 +141,17 @@ class ApiKeys:
         )
 
     async def _find(self, key_id: UUID, now: datetime) -> ApiKeyRow | None:
-        row, read_at = self._kept.get(key_id, (None, datetime.min.replace(tzinfo=UTC)))
-        if now < read_at + FRESH:
-            return row
+        kept = self._kept.get(key_id)
+        if kept is not None and now < kept[1] + FRESH:
+            return kept[0]
         async with self.database.reading() as connection:
             row = next(iter(await api_keys(connection, [key_id])), None)
             if row is not None and row.is_good(now) and (row.last_used_at is None or row.last_used_at + NOTED < now):
                 await connection.execute("UPDATE api_key SET last_used_at = $2 WHERE id = $1", key_id, now)
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
-        self._kept[key_id] = (row, now)
+        if row is not None:  # invented ids displace nothing
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key_id] = (row, now)
         return row
 
 

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from app import streaming
+from domain import api_keys
 from domain.api_keys import ApiKeys
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House, opened
@@ -89,10 +90,17 @@ async def test_a_key_that_cannot_be_is_refused(house: House, wish: dict[str, obj
     assert (refused["__typename"], refused["path"]) == ("InvalidInputError", ["input", path])
 
 
-async def test_what_is_no_key_opens_nothing(house: House) -> None:
+async def test_what_is_no_key_opens_nothing_and_displaces_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "MOST_KEPT", 2)
     secret = (await issued(house))["secret"]
+    assert (await asked(house, secret))[0] == 200
     wrong = ["cdk_", "cdk__", "cdk_x_y", secret[:-1], secret + "x", secret.replace("cdk_0", "cdk_1"), "cdk_" + "0" * 32]
+    wrong += [f"cdk_{n:032x}_x" for n in range(3)]
     assert [(await asked(house, key))[0] for key in wrong] == [401] * len(wrong)
+    assert house.gateway is not None
+    async with house.gateway.database.transaction() as connection:
+        await connection.execute("DELETE FROM api_key")
+    assert (await asked(house, secret))[0] == 200, "it was read less than five seconds ago, and is still kept"
 
 
 def socket_of(house: House) -> connect:
