@@ -1,6 +1,10 @@
 """Subscriptions: the feed, as each viewer may see it."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from itertools import islice
+from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 import strawberry
@@ -20,6 +24,11 @@ from schema.returns import Return
 from schema.scalars import Cursor
 from schema.updates import AssignmentUpdate, OrderUpdate, ReturnUpdate, StockUpdate
 
+R = TypeVar("R")
+
+READ_TOGETHER = 50
+"""Updates that share one read of each kind, as long as it is no older than SHARED_SECONDS: a reader may be slow."""
+SHARED_SECONDS = 1.0
 ORDERS = frozenset(kind for kind in UpdateKind if kind.startswith(("ORDER_", "SHIPMENT_")))
 ASSIGNMENTS = frozenset(kind for kind in UpdateKind if kind.startswith("ASSIGNMENT_"))
 STOCK = frozenset({UpdateKind.STOCK_CHANGED})
@@ -53,16 +62,16 @@ async def order_updates(
             and (where is None or not where.isdisjoint(fact.location_ids))
         )
 
-    async for fact in _follow(context, after, wanted):
-        row = await context.loaders.order.load(_known(fact.order_id))
-        if row is not None:
-            yield OrderUpdate(
-                cursor=Cursor(str(fact.cursor)),
-                at=fact.at,
-                kind=fact.kind,
-                status=OrderStatus(fact.status or row.status),
-                order=Order.of(row),
-            )
+    async for fact, row in _follow(
+        context, after, wanted, lambda facts: context.loaders.order.load_many(_known(fact.order_id) for fact in facts)
+    ):
+        yield OrderUpdate(
+            cursor=Cursor(str(fact.cursor)),
+            at=fact.at,
+            kind=fact.kind,
+            status=OrderStatus(fact.status or row.status),
+            order=Order.of(row),
+        )
 
 
 async def assignment_updates(
@@ -78,16 +87,19 @@ async def assignment_updates(
             and (status is None or fact.status in status)
         )
 
-    async for fact in _follow(context, after, wanted):
-        row = await context.loaders.assignment.load(_known(fact.assignment_id))
-        if row is not None:
-            yield AssignmentUpdate(
-                cursor=Cursor(str(fact.cursor)),
-                at=fact.at,
-                kind=fact.kind,
-                status=AssignmentStatus(fact.status or row.status),
-                assignment=Assignment.of(row),
-            )
+    async for fact, row in _follow(
+        context,
+        after,
+        wanted,
+        lambda facts: context.loaders.assignment.load_many(_known(fact.assignment_id) for fact in facts),
+    ):
+        yield AssignmentUpdate(
+            cursor=Cursor(str(fact.cursor)),
+            at=fact.at,
+            kind=fact.kind,
+            status=AssignmentStatus(fact.status or row.status),
+            assignment=Assignment.of(row),
+        )
 
 
 async def stock_updates(
@@ -107,20 +119,23 @@ async def stock_updates(
             and (where is None or not where.isdisjoint(fact.location_ids))
         )
 
-    def level(fact: Fact) -> Hashable:
-        return (fact.sku, fact.location_ids) if conflate else None
-
-    async for fact in _follow(context, after, wanted, level):
-        (place,) = fact.location_ids
-        row = await context.loaders.level.load((fact.sku or "", place))
-        if row is not None and fact.quantities is not None:
+    async for fact, row in _follow(
+        context,
+        after,
+        wanted,
+        lambda facts: context.loaders.level.load_many(
+            (each.sku or "", place) for each in facts for place in each.location_ids
+        ),
+        lambda fact: (fact.sku, fact.location_ids) if conflate else None,
+    ):
+        if fact.quantities is not None:
             on_hand, reserved, available = fact.quantities
             yield StockUpdate(
                 cursor=Cursor(str(fact.cursor)),
                 at=fact.at,
                 kind=fact.kind,
                 sku=row.sku,
-                location=await location_of(info, place),
+                location=await location_of(info, row.location_id),
                 level=StockLevel.of(row),
                 on_hand=on_hand,
                 reserved=reserved,
@@ -147,35 +162,50 @@ async def return_updates(
             and (where is None or not where.isdisjoint(fact.location_ids))
         )
 
-    async for fact in _follow(context, after, wanted):
-        row = await context.loaders.customer_return.load(_known(fact.return_id))
-        if row is not None:
-            yield ReturnUpdate(
-                cursor=Cursor(str(fact.cursor)),
-                at=fact.at,
-                kind=fact.kind,
-                status=ReturnStatus(fact.status or row.status),
-                return_=Return.of(row),
-            )
+    async for fact, row in _follow(
+        context,
+        after,
+        wanted,
+        lambda facts: context.loaders.customer_return.load_many(_known(fact.return_id) for fact in facts),
+    ):
+        yield ReturnUpdate(
+            cursor=Cursor(str(fact.cursor)),
+            at=fact.at,
+            kind=fact.kind,
+            status=ReturnStatus(fact.status or row.status),
+            return_=Return.of(row),
+        )
 
 
 async def _follow(
     context: Context,
     after: Cursor | None,
     wanted: Callable[[Fact], bool],
+    load: Callable[[Sequence[Fact]], Awaitable[Sequence[R | None]]],
     subject: Callable[[Fact], Hashable] = lambda _: None,
-) -> AsyncGenerator[Fact, None]:
-    """Yield the wanted facts, each with nothing remembered of the answer before, and note how far that is."""
+) -> AsyncGenerator[tuple[Fact, R], None]:
+    """Yield the wanted facts, each with its row, and note how far that is.
+
+    Those that wait are one answer: what is read for them is read once, after all of them were committed, so that none
+    shows less than it tells of.
+    """
     progress = context.progress
     if progress.passed is None:
         progress.passed = await context.feed.resume(Place.parse(after)) if after is not None else context.standing
-    async for fact in context.feed.follow(progress.passed):
-        if wanted(fact):
+    async for facts in context.feed.follow(progress.passed):
+        waiting = deque(fact for fact in facts if wanted(fact))
+        while waiting:
             context.refresh()
-            progress.telling, progress.subject = fact.cursor, subject(fact)
-            yield fact
-            progress.telling = None
-        progress.passed = fact.cursor
+            began, progress.telling = monotonic(), waiting[0].cursor
+            for row in await load(list(islice(waiting, READ_TOGETHER))):
+                fact = waiting.popleft()
+                if row is not None:
+                    progress.telling, progress.subject = fact.cursor, subject(fact)
+                    yield fact, row
+                progress.telling, progress.passed = None, fact.cursor
+                if monotonic() - began > SHARED_SECONDS:
+                    break
+        progress.passed = facts[-1].cursor
 
 
 async def _order(context: Context, order_id: strawberry.ID | None) -> UUID | None:

@@ -70,6 +70,17 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
     return [update for row in rows for update in _updates(row) if update.cursor > after]
 
 
+async def is_last(connection: Connection, after: Cursor) -> bool:
+    """Say whether no row after the cursor is committed, not even one that an open transaction holds back."""
+    last: bool = await connection.fetchval(
+        "SELECT NOT EXISTS (SELECT FROM feed WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3))",
+        after.epoch,
+        str(after.xid),
+        after.id,
+    )
+    return last
+
+
 def _updates(row: _FeedRow) -> list[Update]:
     """Return what a row tells, in order; the last fact has the row's own id, those before it the ids below."""
     payload, epoch, xid, at = row.payload, row.epoch, row.xid, row.at

@@ -11,13 +11,14 @@ import asyncpg
 import structlog
 
 from domain.feed.cursors import NOWHERE, Cursor, CursorExpired
-from domain.feed.reading import READ_AT_ONCE, Update, read, standing
+from domain.feed.reading import READ_AT_ONCE, Update, is_last, read, standing
 from domain.transaction import OUTAGES, Connection, Database
 
 log = structlog.get_logger(__name__)
 
 KEPT_IN_MEMORY = 10_000
 POLL_SECONDS = 0.05
+QUIET_SECONDS = 0.25
 AGAIN_SECONDS = 0.5
 REPLAYS = 3
 """Followers that read from Postgres at a time: they leave the other connections to those who write."""
@@ -76,18 +77,30 @@ class Feed:
         return asyncio.get_running_loop().time() - self._read_at
 
     async def tail(self) -> None:
-        """Read for ever: at once when nudged, every POLL_SECONDS otherwise. A dead database costs time only."""
+        """Read for ever: at once when nudged, every QUIET_SECONDS otherwise. A dead database costs time only.
+
+        While a row is held back it is every POLL_SECONDS: nobody may tell of the end of the transaction it waits for.
+        """
+        nudged = True
         while True:
+            pause = POLL_SECONDS
             try:
                 await self._read_on()
+                if not nudged and await self._has_all():
+                    pause = QUIET_SECONDS
             except UNREADABLE as error:
                 log.warning("feed_unreadable", error=str(error))
                 self._interrupted = True
                 await asyncio.sleep(AGAIN_SECONDS)
             with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._nudge.wait()
+            nudged = self._nudge.is_set()
             self._nudge.clear()
+
+    async def _has_all(self) -> bool:
+        async with self.database.reading() as connection:
+            return await is_last(connection, self.position)
 
     async def _read_on(self) -> None:
         """Read until there is no more."""
@@ -164,11 +177,11 @@ class Feed:
                 return updates
             await news.wait()
 
-    async def follow(self, after: Cursor) -> AsyncIterator[Update]:
+    async def follow(self, after: Cursor) -> AsyncIterator[Sequence[Update]]:
         """Yield every update after the cursor, in order, for ever: first what was missed, then what comes.
 
-        Raise CursorExpired where some of it is gone, or where a new epoch begins: what was told before may be undone.
-        A dead database costs time only.
+        Those that are there are yielded together, never none. Raise CursorExpired where some of it is gone, or where a
+        new epoch begins: what was told before may be undone. A dead database costs time only.
         """
         while True:
             try:
@@ -176,9 +189,10 @@ class Feed:
             except UNREADABLE:
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
-            for update in updates:
-                if update.cursor.epoch != after.epoch:
-                    raise CursorExpired(Cursor(update.cursor.epoch, 0, 0))
-                yield update
-                after = update.cursor
+            told = [update for update in updates if update.cursor.epoch == after.epoch]
+            if told:
+                yield told
+                after = told[-1].cursor
+            if len(told) < len(updates):
+                raise CursorExpired(Cursor(updates[-1].cursor.epoch, 0, 0))
             await asyncio.sleep(0)

@@ -12,10 +12,10 @@ from graphql.execution.collect_fields import CollectedFields
 
 from app import streaming
 from domain.feed import Fact, record
-from domain.transaction import connect
+from domain.transaction import Database, connect
 from domain.vocabulary import Role, UpdateKind
 from schema.paging import uuid_of
-from tests.api.house import House, know, opened
+from tests.api.house import STOCK, House, know, opened
 from tests.api.listeners import Listener, listening
 
 LONG = " ".join(f"{letter}: cursor" for letter in "abcdefghijklmnopqrstuvwxyz")
@@ -241,6 +241,24 @@ async def test_a_database_that_was_away_costs_time_and_no_update(furnished_dsn: 
             await beside.close()
         (update,) = await listener.updates(1)
         assert (update["onHand"], update["location"]["code"]) == (3, "SM")
+
+
+async def test_updates_that_wait_share_their_reads_and_each_tells_its_own(
+    furnished_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway(furnished_dsn) as house, listening(house, Role.ADMIN) as listener:
+        assert house.gateway is not None
+        start, units = str(house.gateway.feed.position), [*range(60)]
+        await tell(house, *(("SM", "pen", count) for count in units))
+        reads, reading = list[int](), Database.reading
+        monkeypatch.setattr(Database, "reading", lambda database: (reads.append(1), reading(database))[1])
+        query = EXACT.replace("{ cursor", "{ onHand level { onHand } location { code }")
+        await listener.subscribe(query, after=start)
+        heard = await listener.updates(len(units))
+        assert [(each["onHand"], each["level"]["onHand"], each["location"]["code"]) for each in heard] == [
+            (count, STOCK["SM"]["pen"], "SM") for count in units
+        ]
+        assert len(reads) < len(units) / 2
 
 
 async def test_a_server_that_stops_says_where_to_go_on(furnished_dsn: str) -> None:

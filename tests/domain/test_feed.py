@@ -81,9 +81,9 @@ async def heard(feed: Feed, after: Cursor, count: int) -> list[UUID | None]:
     found: list[UUID | None] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(5) as limit:
-            async for update in feed.follow(after):
-                found.append(update.order_id)
-                if len(found) == count:
+            async for updates in feed.follow(after):
+                found.extend(update.order_id for update in updates)
+                if len(found) >= count:
                     limit.reschedule(asyncio.get_running_loop().time() + 0.1)
     return found
 
@@ -221,9 +221,9 @@ async def test_a_follower_a_hundred_thousand_updates_behind_delays_nobody(databa
 
         async def catch_up() -> None:
             nonlocal count
-            async for update in feed.follow(start):
-                count += 1
-                if update.order_id:
+            async for updates in feed.follow(start):
+                count += len(updates)
+                if any(update.order_id for update in updates):
                     replayed.set()
 
         replay = asyncio.create_task(catch_up())
@@ -237,15 +237,18 @@ async def test_a_follower_a_hundred_thousand_updates_behind_delays_nobody(databa
         assert busiest < 0.1, "seconds of the processor between two turns of somebody else"
 
 
-async def test_a_transaction_left_open_delays_updates_but_no_writer_and_none_is_lost(database: Database) -> None:
+async def test_a_transaction_left_open_delays_updates_but_no_writer_and_none_is_lost(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds.tailing, "QUIET_SECONDS", 60.0)  # nobody tells of the end
     orders: Sequence[UUID] = [uuid4() for _ in range(40)]
     hidden = uuid4()
     arrived: list[tuple[UUID | None, float]] = []
     async with tailing(database) as feed:
 
         async def listen(after: Cursor) -> None:
-            async for update in feed.follow(after):
-                arrived.append((update.order_id, time.monotonic()))  # noqa: PERF401 - it has no end
+            async for updates in feed.follow(after):
+                arrived.extend((update.order_id, time.monotonic()) for update in updates)
 
         listening = asyncio.create_task(listen(feed.position))
         async with database.pool.acquire() as left_open, left_open.transaction():
