@@ -151,9 +151,9 @@ def _viewer(claims: Claims, by: Issuer) -> Viewer:
     )
 
 
-def _role_among(claim: str | list[object]) -> Role:
+def _role_among(claim: object) -> Role:
     """Return the one role of ours that a claim names: identity providers list those of all systems."""
-    (role,) = set(Role).intersection([claim] if isinstance(claim, str) else claim)
+    (role,) = set(Role).intersection(claim if isinstance(claim, list) else [str(claim)])
     return Role(role)
 
 

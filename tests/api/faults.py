@@ -93,10 +93,10 @@ async def unchanged(house: House) -> AsyncIterator[None]:
     """See to it that not one row of any table changes meanwhile."""
     async with house.gateway.database.reading() as connection:
         books = await connection.fetchval(BOOKS)
-        before = await connection.fetch(books)
+        before = dict(await connection.fetch(books))
     yield
     async with house.gateway.database.reading() as connection:
-        assert await connection.fetch(books) == before
+        assert dict(await connection.fetch(books)) == before
 
 
 async def refused(house: House, name: str, signature: str, arguments: str, **variables: Any) -> dict[str, Any]:

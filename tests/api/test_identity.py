@@ -105,6 +105,7 @@ async def test_a_token_that_is_not_the_providers_is_refused(provider: Provider) 
         provider.token(role=...),
         provider.token(role=["ADMIN", "OPERATIONS"]),
         provider.token(role={}),
+        provider.token(role={"ADMIN": False}),
         provider.token(role="STORE"),
         provider.token(locations=["SM"]),
         jwt.encode({"iss": ISSUER, "aud": AUDIENCE, "sub": "a", "role": "ADMIN", "exp": clock + HOUR}, SECRET),

@@ -1,9 +1,7 @@
 """How units become parcels, how parcels are numbered, and where carriers' reports lead."""
 
-import re
 from collections import Counter
 from itertools import pairwise, permutations
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -85,16 +83,3 @@ def test_a_parcel_that_was_delivered_stays_so_whatever_follows() -> None:
 def test_an_attempt_that_failed_is_followed_by_another() -> None:
     way = [S.OUT_FOR_DELIVERY, S.DELIVERY_FAILED, S.IN_TRANSIT, S.OUT_FOR_DELIVERY, S.DELIVERED]
     assert after(S.HANDED_OVER, way) is S.DELIVERED
-
-
-def test_the_readme_shows_the_moves_as_they_are() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    section = readme.partition("\n## Parcels\n")[2].partition("\n## ")[0]
-    told = {
-        S(source): {S(word) for word in re.findall(r"[A-Z_]{4,}", targets)}
-        for sources, targets in re.findall(r"^\| ([A-Z_, ]+) \| (.+) \|$", section, flags=re.MULTILINE)
-        for source in sources.split(", ")
-    }
-    assert {status: targets | {status} for status, targets in told.items()} == {
-        status: targets | {status} for status, targets in MOVES.items()
-    }
