@@ -224,6 +224,7 @@ async def _gateway(
                 running(_for_ever(feed.tail, "feed"), name="feed") as tailing,
                 running(_for_ever(stock.keep, "stock"), name="stock"),
                 running(_for_ever(networks.keep, "network"), name="network"),
+                running(_for_ever(networks.watch, "sitting"), name="sitting"),
                 running(_for_ever(tellers.run, "webhooks"), name="webhooks"),
                 running(work(database, duties.handlers(networks, settings), now), name="timers"),
                 carriers.opened(settings) as found,

@@ -23,7 +23,7 @@ from domain.preorders import preorders
 from domain.promises import Promise, Promises
 from domain.text import check_code, check_codes
 from domain.transaction import Connection
-from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
+from domain.vocabulary import FulfillmentMethod, RatingKind, ServiceLevel, UnavailabilityCode
 
 MOST_PICKUP_LOCATIONS = 50
 LONGEST_AHEAD = timedelta(days=366)
@@ -134,7 +134,10 @@ async def consider(
         # What is to be known of another moment's days may not be in memory.
         read = stock.work.committed_from if stock and request.at is None else capacity.committed_from
         committed = await read(connection, snapshot, problem.now)
-        problem = replace(problem, committed=committed)
+        if policies and RatingKind.MARKDOWN in policies.ratings:
+            await snapshot.sitting.read(connection, skus, snapshot.site_by_id, now=now)
+        idle_days = snapshot.idle_days(skus, now=now, policies=policies)
+        problem = replace(problem, committed=committed, idle_days=idle_days)
         outcomes = _outcomes(problem, request, policies or snapshot.policies, _facts(request, items))
         reasons = tuple(reason for outcome in outcomes for reason in outcome.unavailable)
         found = replace(found, problem=problem, decided=ranked(outcomes), unavailable=reasons)

@@ -126,6 +126,7 @@ async def _problem(
         tags=frozenset(promise.tags),
         promised_latest=None if promise.preview else shown.latest,
         committed=await capacity.committed_from(connection, snapshot, now),
+        idle_days=snapshot.idle_days(skus, now=now),
     )
     return problem, facts
 

@@ -282,6 +282,7 @@ async def _problem(connection: Connection, snapshot: Snapshot, wish: Wish, *, no
         pickup_codes=(snapshot.locations[pickup].code,) if pickup else None,
         promised_latest=None if pickup else order.promised_latest,
         committed=await capacity.committed_from(connection, snapshot, now, wish.free_days),
+        idle_days=snapshot.idle_days(list(wish.quantities), now=now),
         tags=frozenset(order.tags),
     )
     return problem, facts

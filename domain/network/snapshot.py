@@ -2,31 +2,37 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from domain.errors import InvalidInput, NotFound
 from domain.network.calendar import minutes
 from domain.network.rows import CarrierServiceRow, LocationRow
+from domain.network.sitting import Sitting
 from domain.places import check_position
 from domain.planning.calendar import opened_for
 from domain.planning.network import distances_km, make_network
 from domain.planning.problem import DayCapacity, Network, Opening, Point, Service, Site, Tariff, Zone
 from domain.policies import Policies, active
 from domain.transaction import Connection, Database
-from domain.vocabulary import LocationKind, LocationService, LocationStatus, ServiceLevel
+from domain.vocabulary import LocationKind, LocationService, LocationStatus, RatingKind, ServiceLevel
 
 LEARN_SECONDS = 600.0
+WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All locations, carrier services and policies at one revision; `planner` holds the first two as its own values.
 
-    `services` are by code, inactive ones too; `site_by_id` is a location's place in `planner.sites`.
+    `services` are by code, inactive ones too; `site_by_id` is a location's place in `planner.sites`. For how long stock
+    sits moves from day to day: `sitting` is the process's knowledge of it, the same for all snapshots.
     """
 
     revision: int
@@ -36,6 +42,7 @@ class Snapshot:
     site_by_id: Mapping[UUID, int]
     services: Mapping[str, CarrierServiceRow]
     policies: Policies
+    sitting: Sitting
 
     def location(self, code: str) -> LocationRow:
         """Return the location of that code, or raise NotFound."""
@@ -68,6 +75,14 @@ class Snapshot:
             return None
         return opened_for(self.planner.sites[self.site_by_id[location_id]], now, within) or now + within
 
+    def idle_days(
+        self, skus: Sequence[str], *, now: datetime, policies: Policies | None = None
+    ) -> NDArray[np.int64] | None:
+        """Return for how long items have sat at the sites, as `Problem.idle_days`; None where no policy looks at it."""
+        if RatingKind.MARKDOWN not in (policies or self.policies).ratings:
+            return None
+        return self.sitting.days(skus, len(self.planner.sites), now=now)
+
     def services_of(self, location: LocationRow) -> list[CarrierServiceRow]:
         """Return the active carrier services that a location may use, by code; none where it does not ship."""
         if LocationService.SHIP not in location.services:
@@ -86,13 +101,15 @@ class Snapshot:
 class Networks:
     """Hands out the present snapshot; it is read anew once the network's revision has moved.
 
-    How locations answered of late is read now and then by `keep`, and never for a decision.
+    How locations answered of late is read now and then by `keep`, for how long stock sat by `watch` where a policy in
+    force looks at it, and neither for a decision.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._snapshot: Snapshot | None = None
         self._acceptance: Mapping[str, float] = {}
+        self._sitting = Sitting(database)
         self._loading = asyncio.Lock()
 
     async def keep(self) -> None:
@@ -107,6 +124,17 @@ class Networks:
             acceptance = dict(await connection.fetch(_ACCEPTANCE))
         if acceptance != self._acceptance:
             self._acceptance, self._snapshot = acceptance, None
+
+    async def watch(self) -> None:
+        """Learn for ever for how long the stock that carts ask for has sat."""
+        while True:
+            await self._sitting.asked()
+            await self.look()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def look(self) -> None:
+        """Read for how long the stock has sat that carts have asked for since."""
+        await self._sitting.read_wanted((await self.current()).site_by_id)
 
     async def knowing(self, codes: Collection[str]) -> Snapshot:
         """Return the last snapshot that was read if it knows these locations, at no price; else the present one."""
@@ -126,7 +154,7 @@ class Networks:
         if self._snapshot is None or self._snapshot.revision != revision:
             async with self._loading:
                 if self._snapshot is None or self._snapshot.revision != revision:
-                    self._snapshot = await _load(connection, self._acceptance)
+                    self._snapshot = await _load(connection, self._acceptance, self._sitting)
         return self._snapshot
 
 
@@ -150,7 +178,7 @@ async def _revision(connection: Connection) -> int:
     return revision
 
 
-async def _load(connection: Connection, acceptance: Mapping[str, float]) -> Snapshot:
+async def _load(connection: Connection, acceptance: Mapping[str, float], sitting: Sitting) -> Snapshot:
     # The revision comes first: what is written while the rest is read makes the next call read again.
     revision = await _revision(connection)
     locations = await connection.fetch('SELECT * FROM location ORDER BY code COLLATE "C"', record_class=LocationRow)
@@ -168,6 +196,7 @@ async def _load(connection: Connection, acceptance: Mapping[str, float]) -> Snap
         site_by_id={location.id: n for n, location in enumerate(locations)},
         services={service.code: service for service in services},
         policies=Policies(await active(connection)),
+        sitting=sitting,
     )
 
 

@@ -171,6 +171,7 @@ async def _problem(
         tags=frozenset(order.tags),
         promised_latest=promise.plan.latest if promise and not promise.preview else None,
         committed=await capacity.committed_from(connection, snapshot, now),
+        idle_days=snapshot.idle_days(skus, now=now),
     )
     return problem, facts
 

@@ -187,8 +187,8 @@ class Problem:
     `promised_latest`, where given, is a moment no parcel may pass.
 
     `policy` decides, over the order's `tags`. What its fences and ratings look at, None where nothing is known of it:
-    `committed` is the work the sites have already; `idle_days[site, line]` for how long no unit of the item has left
-    the site. Sites in `opened_codes` send a parcel of this order anyway, and are charged nothing to open one.
+    `committed` is the work the sites have already; `idle_days[site, line]` for how long the item has sat at the site
+    without selling. Sites in `opened_codes` send a parcel of this order anyway, and are charged nothing to open one.
     """
 
     network: Network

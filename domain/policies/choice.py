@@ -21,6 +21,7 @@ class Policies:
     def __init__(self, policies: Iterable[Policy] = (FALLBACK,)) -> None:
         """Compile the conditions, those that are new to this process."""
         self._rules = [(policy, _rule(policy)) for policy in policies]
+        self.ratings = frozenset(rating.kind for policy, _ in self._rules for rating in policy.ratings)
         self._named = {policy.name: policy for policy, _ in reversed(self._rules)}
 
     def named(self, name: str) -> Policy:

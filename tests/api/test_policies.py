@@ -1,11 +1,12 @@
 """Routing policies: versions that nobody changes, which is in force, who decides first, and what is refused."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from domain.planning.policy import PRESETS
 from domain.vocabulary import Role
-from tests.api.house import ERROR, House
+from tests.api.house import BERLIN, ERROR, House
 
 POLICY = """id name version active priority condition respondWithin startWithin collectWithin
     fences { kind limit tags forbid locations { code } } ratings { kind weight tags locationKinds }"""
@@ -148,3 +149,47 @@ async def test_who_keeps_refusing_is_charged_for_its_record_once_that_is_known(h
     assert house.gateway is not None
     await house.gateway.networks.learn()
     assert (await offered("last"))["location"]["code"] != place
+
+
+async def test_a_markdown_sells_where_the_item_sat(house: House) -> None:
+    house.clock[0] += timedelta(days=56)
+    markdown = [*CHEAP, {"kind": "MARKDOWN", "weight": "10"}]
+
+    async def adjust(sku: str, code: str, *deltas: int) -> None:
+        query = """mutation ($sku: String!, $at: ID!, $delta: Int!, $key: String!) { adjustStock(
+            sku: $sku, locationId: $at, delta: $delta, reason: ADJUSTED, idempotencyKey: $key) { __typename } }"""
+        for delta in deltas:
+            house.clock[0] += timedelta(seconds=1)
+            key = f"{sku} {code} {delta}"
+            told = await house.ask(Role.OPERATIONS, query, sku=sku, at=house.ids[code], delta=delta, key=key)
+            assert told == {"__typename": "StockLevel"}
+
+    async def becomes(code: str) -> None:
+        """Wait until who looks at a mug is offered one from there; the first look makes the gateway read."""
+        async with asyncio.timeout(10):
+            while True:
+                found = await house.options(("mug", 1), methods=["DELIVERY"], levels=["STANDARD"])
+                if found["options"][0]["parcels"][0]["location"]["code"] == code:
+                    return
+                await asyncio.sleep(0.05)
+
+    for code, units in (("WB", 50), ("SM", 4)):
+        await adjust("mug", code, -units, units)  # what lies there has just come
+    await adjust("mug", "SN", 1)  # and of these but one
+    await save(house, "what sits", priority=1000, ratings=markdown)
+    await becomes("SN")
+    order = await house.place("order", [("mug", 1)], level="STANDARD")
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == ["SN"]
+    house.clock[0] += timedelta(minutes=10)
+    await becomes("WH")  # which is dearer, and sold nothing
+
+    await adjust("lamp", "WB", -5, 5)
+    await adjust("lamp", "SN", -1)
+    query = """query ($input: FulfillmentOptionsInput!, $policy: RoutingPolicyInput) {
+        simulateRouting(input: $input, policy: $policy) {
+            ... on RoutingSimulation { parcels { location { code } } } } }"""
+    cart = {"lines": [{"sku": "lamp", "quantity": 1}], "destination": BERLIN, "levels": ["STANDARD"]}
+    for ratings, code in ((CHEAP, "WB"), (markdown, "WH")):
+        policy = {"name": "another", "fences": [], "ratings": ratings}
+        found = await house.ask(Role.OPERATIONS, query, input=cart | {"methods": ["DELIVERY"]}, policy=policy)
+        assert [parcel["location"]["code"] for parcel in found["parcels"]] == [code]
