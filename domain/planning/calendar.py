@@ -133,7 +133,7 @@ def latest_order(site: Site, deadline: datetime) -> datetime | None:
     """Return the last moment to order and be ready by `deadline`, walking the handling time backwards."""
     at, left = deadline.astimezone(UTC), site.handling
     today = at.astimezone(site.time_zone).date()
-    for back in range(HORIZON_DAYS + 1):
+    for back in range(2 * (HORIZON_DAYS + 2)):  # one horizon until it was ready, one until it was collected
         for stretch in reversed(openings_on(site, today - back * DAY)):
             end = min(at, stretch.closes)
             if end < stretch.opens:
