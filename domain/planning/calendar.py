@@ -67,7 +67,7 @@ def day_before(site: Site, at: datetime) -> date:
 def public_holidays(place: str, year: int) -> frozenset[date]:
     """Return the public holidays of a year in a country (`DE`) or a region (`DE-BE`), by the `holidays` library.
 
-    Raise NotImplementedError where it knows no such place.
+    It knows the place: a location with another is not saved (domain.network).
     """
     from holidays import country_holidays
 
