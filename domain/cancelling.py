@@ -48,8 +48,9 @@ class Cancelling(Changing):
         coming = await transfers.coming(self.connection, order.id)
         released += await transfers.take_back(self.connection, order.id, coming)
         await inventory.move(self.connection, released, now=self.now)
-        parcels = await shipments_of_orders(self.connection, [order.id])
-        await self.give_up_parcels([parcel for parcel in parcels if astray(parcel)], written_off=True)
+        parcels = [parcel for parcel in await shipments_of_orders(self.connection, [order.id]) if astray(parcel)]
+        arrived = await self.came_back(parcels)
+        await self.give_up_parcels([parcel for parcel in parcels if parcel.id not in arrived], written_off=True)
         await self.connection.execute(
             "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
         )

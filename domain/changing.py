@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from uuid import UUID
 
 from domain import capacity, feed, orders
 from domain.assignments import AssignmentRow, Record, assignments_of, lines_of
@@ -52,6 +53,11 @@ class Changing(Record):
         """Call work off; return what that releases, for the caller to move."""
         return [movement for row in rows for movement in await self.withdraw(row, order)]
 
+    async def came_back(self, parcels: Sequence[ShipmentRow]) -> set[UUID]:
+        """Return the ids of those parcels of whose units some came back, or are announced to: they did arrive."""
+        rows = await self.connection.fetch(_CAME_BACK, [parcel.id for parcel in parcels])
+        return {row["shipment_id"] for row in rows}
+
     async def give_up_parcels(self, parcels: Sequence[ShipmentRow], *, written_off: bool) -> Counter[str]:
         """Let the order do without what parcels held that will not arrive; return how many units, by SKU.
 
@@ -81,3 +87,14 @@ class Changing(Record):
         await capacity.commit(self.connection, order.id)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
         return await orders.order(self.connection, order.id)
+
+
+_CAME_BACK = """
+SELECT DISTINCT held.shipment_id
+  FROM shipment_line held JOIN order_line l ON l.id = held.order_line_id
+ WHERE held.shipment_id = ANY ($1::uuid[])
+   AND l.fulfilled - held.quantity < (
+       SELECT coalesce(sum(b.quantity), 0)
+         FROM return_line b JOIN customer_return r ON r.id = b.return_id
+        WHERE b.order_line_id = l.id AND r.shipment_id IS NULL AND r.status NOT IN ('DECLINED', 'CANCELLED'))
+"""

@@ -115,12 +115,14 @@ class Rerouting(Changing):
         parcel, order = await self._parcel(shipment_id)
         if parcel.replaced_at and not parcel.written_off:
             return order
-        if not astray(parcel):
+        back = await self.came_back([parcel])
+        if back or not astray(parcel):
             others = any(astray(each) for each in await shipments_of_orders(self.connection, [order.id]))
             allowed = [
                 each for each in allowed_actions(order, self.viewer, astray=others) if each != OrderAction.REPLACE
             ]
             state = "what it held is cancelled" if parcel.written_off else f"the parcel is {parcel.status}"
+            state = "some of it came back, or is announced to" if back else state
             message = f"Only what will not arrive is sent again: {state}."
             raise ActionNotAllowed(message=message, path=("id",), status=parcel.status, allowed_actions=allowed)
         await self.check(OrderAction.REPLACE, order)

@@ -353,3 +353,20 @@ async def test_a_store_knows_of_no_return_of_another_until_the_goods_are_brought
     assert (await receive(house, back, "SM"))["found"] == "RECEIVED"
     assert (await inspect(house, here, NEW, by="SM"))["__typename"] == "ActionNotAllowedError"
     assert (await step(house, "closeReturn", here, "", "SN"))["allowed"] == ["INSPECT"]
+
+
+async def test_what_came_back_is_not_sent_again_though_its_parcel_is_lost(house: House) -> None:
+    order, (parcel,) = await packed(house, ("pen", 3))
+    await hand_over(house, order)
+    house.clock[0] += timedelta(days=5)  # nobody said that it arrived, nor that it did not
+    back = await request(house, order, 1)
+    await record(house, parcel["trackingNumber"], "LOST")
+    query = """mutation ($id: ID!) { replaceShipment(id: $id) { __typename
+        ... on ActionNotAllowedError { message } } }"""
+    sent = house.ask(Role.OPERATIONS, query, id=parcel["id"])
+    assert await sent == {
+        "__typename": "ActionNotAllowedError",
+        "message": "Only what will not arrive is sent again: some of it came back, or is announced to.",
+    }
+    await step(house, "cancelReturn", back)
+    assert (await house.ask(Role.OPERATIONS, query, id=parcel["id"]))["__typename"] == "Order"
