@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
@@ -16,8 +17,12 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from app import embedded
 from app.database import migrate
 
+if TYPE_CHECKING:
+    from tests.api.viewers import Town
+
 TEMPLATE = "template_crossdock"
 FURNISHED = "furnished_crossdock"
+SETTLED = "settled_crossdock"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ENOUGH_BYTES = 2 * 1024**3
 
@@ -114,10 +119,31 @@ def furnished(postgres: str, administer: Administer, template: str) -> str:
     return FURNISHED
 
 
+@pytest.fixture(scope="session")
+def settled(postgres: str, administer: Administer, furnished: str) -> "tuple[str, Town]":
+    """The name of a database that holds a town where work was done, and the town, whose house is closed."""
+    from tests.api.viewers import moved_in
+
+    administer(f"CREATE DATABASE {SETTLED} TEMPLATE {furnished} STRATEGY file_copy")
+    return SETTLED, asyncio.run(moved_in(_database(postgres, SETTLED)))
+
+
 @pytest.fixture
 def furnished_dsn(postgres: str, administer: Administer, furnished: str) -> Iterator[str]:
     """The DSN of a database of the test's own that holds the small network."""
     yield from _fresh(postgres, administer, f"TEMPLATE {furnished} STRATEGY file_copy")
+
+
+@pytest.fixture
+def settled_dsn(postgres: str, administer: Administer, settled: "tuple[str, Town]") -> Iterator[str]:
+    """The DSN of a database of the test's own that holds the town."""
+    yield from _fresh(postgres, administer, f"TEMPLATE {settled[0]} STRATEGY file_copy")
+
+
+@pytest.fixture(scope="module")
+def module_settled_dsn(postgres: str, administer: Administer, settled: "tuple[str, Town]") -> Iterator[str]:
+    """The DSN of a database like that of `settled_dsn`, for tests of one module that only read."""
+    yield from _fresh(postgres, administer, f"TEMPLATE {settled[0]} STRATEGY file_copy")
 
 
 def _fresh(postgres: str, administer: Administer, how: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from domain.vocabulary import Role
-from tests.api.house import SECRET, House, furnish, opened
+from tests.api.house import SECRET, House
 from tests.api.viewers import (
     CALLERS,
     OPERATIONS,
@@ -25,8 +25,8 @@ from tests.api.viewers import (
     objects,
     reached,
     selections,
-    settled,
     verdict,
+    visited,
 )
 
 FIELDS = {
@@ -194,17 +194,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def town(module_dsn: str) -> AsyncIterator[Town]:
+async def town(module_settled_dsn: str, settled: tuple[str, Town]) -> AsyncIterator[Town]:
     """One town for all: what is asked here changes nothing that another test looks at."""
-    async with opened(module_dsn, max_cost=dict.fromkeys(Role, 10**9)) as house:
-        await furnish(house)
-        yield await settled(house)
+    async with visited(module_settled_dsn, settled[1]) as town:
+        yield town
 
 
 def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield everything that can be asked with what the caller may have heard of: a store, of all ids there are."""
+    """Yield everything that can be asked with what the caller may have heard of: a store, of all ids there are.
+
+    From the office nothing is kept back along any way: it goes one edge far, the others two.
+    """
+    steps = 1 if caller.role in READERS["office"] else 2
     for name, (kind, arguments) in LISTS.items():
-        for part in selections(kind):
+        for part in selections(kind, steps):
             yield f"{{ {name}{arguments} {{ ... on {kind} {{ {part} }} }} }}", {}
     ids = {kind: [town.house.ids["WB"]] if kind == "Location" else [] for kind in town.shares["SM"].ids}
     for code, share in town.shares.items():
@@ -219,21 +222,21 @@ def asked(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
     ids["Webhook"] = [town.webhook]
     ids["ApiKey"] = [town.key]
     for kind, some in ids.items():
-        for part in selections(kind):
+        for part in selections(kind, steps):
             yield f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {part} }} }} }}", {"ids": some}
-    for part in selections("Order"):
+    for part in selections("Order", steps):
         for number in [share.number for share in town.shares.values()]:
             yield f"query ($number: String) {{ order(number: $number) {{ {part} }} }}", {"number": number}
-    yield from _ways_back(town, caller)
-    for part in selections("Item"):
+    yield from _ways_back(town, caller, steps)
+    for part in selections("Item", steps):
         yield f'{{ item(sku: "quiz") {{ {part} }} }}', {}
 
 
-def _ways_back(town: Town, caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
+def _ways_back(town: Town, caller: Caller, steps: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield how an order that may come back, and one that may not, can, for the orders that the caller may read."""
     codes = caller.locations or (("SM",) if caller is STOREFRONT else tuple(town.shares))
     for share in [town.shares[code] for code in codes]:
-        for part in selections("ReturnOptions"):
+        for part in selections("ReturnOptions", steps):
             query = f"query ($id: ID!) {{ returnOptions(orderId: $id) {{ ... on ReturnOptions {{ {part} }} }} }}"
             for order in (share.returning["order"], share.ids["Order"][1]):
                 yield query, {"id": order}

@@ -13,8 +13,7 @@ from strawberry.types.field import StrawberryField
 
 from domain.vocabulary import Role
 from schema.permission import Allowed
-from tests.api.house import know, opened
-from tests.api.viewers import CALLERS, NODES, OWN, SCHEMA, Caller, Town, fields_of, selections, settled, verdict
+from tests.api.viewers import CALLERS, NODES, OWN, SCHEMA, Caller, Town, fields_of, selections, verdict, visited
 
 ROOT_TYPES = ("Query", "Mutation", "Subscription")
 RULES = {
@@ -136,11 +135,9 @@ ROOTS = {
 
 
 @pytest.fixture
-async def town(furnished_dsn: str) -> AsyncIterator[Town]:
-    """A town where asking for everything is not too dear for anybody: who may ask is the question here."""
-    async with opened(furnished_dsn, max_cost=dict.fromkeys(Role, 10**9)) as house:
-        await know(house)
-        yield await settled(house)
+async def town(settled_dsn: str, settled: tuple[str, Town]) -> AsyncIterator[Town]:
+    async with visited(settled_dsn, settled[1]) as town:
+        yield town
 
 
 def asked(town: Town, name: str, arguments: str) -> str:

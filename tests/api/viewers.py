@@ -4,11 +4,12 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 from gql import Client, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
@@ -23,15 +24,17 @@ from graphql import (
 
 from app import auth
 from app.execution import build_schema
-from domain import webhooks
+from domain import epoch, webhooks
 from domain.feed import Cursor
 from domain.vocabulary import Role
 from domain.webhooks import Delivery
-from tests.api.house import SECRET, House
+from tests.api.house import SECRET, House, know, opened
 
 SCHEMA = build_schema()._schema
 NODES = {kind.name for kind in SCHEMA.get_possible_types(SCHEMA.type_map["Node"])}  # type: ignore[arg-type]
 FIELDS_A_QUERY = 480
+GENEROUS = dict.fromkeys(Role, 10**9)
+"""Nothing is too dear for anybody: who may ask is the question here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,24 @@ def verdict(answer: dict[str, Any]) -> str:
         return "nothing"
     assert not kind.endswith("Error"), answer
     return "yes"
+
+
+async def moved_in(dsn: str) -> Town:
+    """Settle the furnished network of a database; the house is closed again."""
+    async with opened(dsn, max_cost=GENEROUS) as house:
+        await know(house)
+        return await settled(house)
+
+
+@asynccontextmanager
+async def visited(dsn: str, town: Town) -> AsyncIterator[Town]:
+    """Open a copy of the town, in which the cursors of the town go on."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"UPDATE feed_epoch SET database = ({epoch.HERE})")
+    await connection.close()
+    async with opened(dsn, max_cost=GENEROUS) as house:
+        house.ids = town.house.ids
+        yield replace(town, house=house)
 
 
 async def settled(house: House) -> Town:
@@ -461,7 +482,7 @@ async def _motion(house: House, code: str) -> tuple[dict[str, str], set[str]]:
     return {**ids, "receipt": receipt["node"]["id"]}, {transfer["number"] for transfer in made.values()}
 
 
-def selections(kind: str, steps: int = 2) -> list[str]:
+def selections(kind: str, steps: int) -> list[str]:
     """Return what can be selected of a type, `steps` nodes far along every edge, in parts that one query can hold."""
     return [text for text, _ in _packed(kind, steps, ())]
 
