@@ -32,8 +32,8 @@ class NewAssignment(NamedTuple):
     """A row of assignment, as it is offered; `suffix` follows the order's number.
 
     Where `destination_id` is set, it is a transfer to the order's store, of what that lacks. `work_day` is None where
-    the location has no capacity to count against. How long the location may take to answer, and to begin once it has
-    accepted, is in seconds of its opening hours.
+    the location has no capacity to count against. How long the location may take to begin, once it has accepted, is in
+    seconds of its opening hours.
     """
 
     id: UUID
@@ -47,7 +47,6 @@ class NewAssignment(NamedTuple):
     arrives_latest: datetime
     work_day: date | None
     respond_by: datetime | None
-    respond_seconds: int | None
     start_seconds: int | None
     destination_id: UUID | None
 
@@ -117,7 +116,6 @@ def offers(
             parcel.arrives_latest,
             parcel.work_day if location.capacity and not end else None,
             respond_by,
-            _seconds(policy.respond_within),
             _seconds(policy.start_within),
             end.id if end else None,
         )

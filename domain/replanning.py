@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -133,12 +133,18 @@ async def remaining(
     """Return how work can stay where it is, from now on; None where it cannot. Its stock is its own."""
     change = Change(order=order, trigger=RoutingTrigger.MANUAL, quantities=work.shares, standing=[work], within=within)
     wish = replace(await _wish(connection, change), plenty=True)
-    begun, packed = work.row.status in UNDERWAY, work.row.status == AssignmentStatus.PACKED
-    there = snapshot.only(work.row.location_id, begun=begun, packed=packed)
+    there = snapshot.only(work.row.location_id, left=_left_to_do(snapshot, work.row, now))
     decided = await routing.decided_for(connection, there, wish, now=now)
     if decided is None or _missing(change, decided) or len(decided.plan.parcels) > 1:
         return None
     return decided
+
+
+def _left_to_do(snapshot: Snapshot, row: AssignmentRow, now: datetime) -> timedelta | None:
+    """Return how much time work still takes that was begun; None where it was not."""
+    if row.status == AssignmentStatus.PICKING:
+        return snapshot.left_to_do(row.location_id, row.begun_at or now, now)
+    return timedelta(0) if row.status in UNDERWAY else None
 
 
 async def possible(

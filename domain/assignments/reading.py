@@ -24,7 +24,6 @@ class AssignmentRow(Row):
     carrier_service_code: str | None
     offered_at: datetime
     respond_by: datetime | None
-    respond_seconds: int | None
     start_seconds: int | None
     deadline: datetime | None
     """When it expires unless it is answered or, once accepted, begun; None where it does not."""
@@ -40,6 +39,8 @@ class AssignmentRow(Row):
     work_day: date | None
     units_committed: int
     withheld: bool
+    begun_at: datetime | None
+    """Since when it is picked."""
     version: int
 
 

@@ -67,7 +67,7 @@ class Record:
             """
             UPDATE assignment SET status = $2::text, reject_reason = coalesce($3, reject_reason),
                    assignee = coalesce($4, assignee), deadline = CASE WHEN status = $2::text THEN deadline ELSE $5 END,
-                   version = version + 1
+                   begun_at = coalesce(begun_at, $6), version = version + 1
              WHERE id = $1 RETURNING *
             """,
             row.id,
@@ -75,6 +75,7 @@ class Record:
             reason,
             self.viewer.name if status is AssignmentStatus.ACCEPTED else None,
             begin_by,
+            self.now if status is AssignmentStatus.PICKING else None,
             record_class=AssignmentRow,
         )
         if not row.withheld:

@@ -16,7 +16,7 @@ from domain.network.calendar import minutes
 from domain.network.rows import CarrierServiceRow, LocationRow
 from domain.network.sitting import Sitting
 from domain.places import check_position
-from domain.planning.calendar import opened_for
+from domain.planning.calendar import handling_left, opened_for
 from domain.planning.network import distances_km, make_network
 from domain.planning.problem import DayCapacity, Network, Opening, Point, Service, Site, Tariff, Zone
 from domain.policies import Policies, active
@@ -50,21 +50,25 @@ class Snapshot:
             raise NotFound(message=f"There is no location {code!r}.")
         return self.locations[self.id_by_code[code]]
 
-    def only(self, location_id: UUID, *, begun: bool, packed: bool) -> "Snapshot":
+    def only(self, location_id: UUID, *, left: timedelta | None = None) -> "Snapshot":
         """Return the same with no other location to be asked.
 
-        Work that has `begun` there is finished, though it takes no more or its days are full; what is `packed` is
-        ready.
+        With `left`, which is what is left to do of work that was begun there: that is finished, though the location
+        takes no more or its days are full.
         """
         number = self.site_by_id[location_id]
         site = self.planner.sites[number]
-        if begun and site.status is LocationStatus.SUSPENDED:
-            site = replace(site, status=LocationStatus.ACTIVE)
-        if begun:
-            site = replace(site, capacity=(), handling=timedelta(0) if packed else site.handling)
+        if left is not None:
+            suspended = site.status is LocationStatus.SUSPENDED
+            status = LocationStatus.ACTIVE if suspended else site.status
+            site = replace(site, status=status, capacity=(), handling=left)
         acceptance = {site.code: float(self.planner.acceptance[number])}
         planner = make_network(self.revision, [site], self.planner.services, acceptance)
         return replace(self, planner=planner, site_by_id={location_id: 0})
+
+    def left_to_do(self, location_id: UUID, since: datetime, now: datetime) -> timedelta:
+        """Return how much of a location's handling time is left of work that it began at `since`."""
+        return handling_left(self.planner.sites[self.site_by_id[location_id]], since, now)
 
     def deadline(self, location_id: UUID, within: timedelta | None, now: datetime) -> datetime | None:
         """Return when a location has been open for so long after `now`; None where it has all the time.

@@ -113,6 +113,17 @@ def opened_for(site: Site, now: datetime, span: timedelta) -> datetime | None:
     return None
 
 
+def handling_left(site: Site, begun: datetime, now: datetime) -> timedelta:
+    """Return how much of a site's handling time is left of work that was begun; none where it takes longer."""
+    opened = timedelta(0)
+    for day in _days(day_before(site, begun)):
+        for stretch in openings_on(site, day):
+            opened += max(min(now, stretch.closes) - max(begun, stretch.opens), timedelta(0))
+        if opened >= site.handling or moment(site.time_zone, day + DAY, 0) > now:
+            break
+    return max(site.handling - opened, timedelta(0))
+
+
 @lru_cache(maxsize=4096)
 def work_day(site: Site, now: datetime) -> date | None:
     """Return the local day on which work on what is ordered at `now` begins; None: not in sight."""

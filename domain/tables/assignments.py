@@ -15,8 +15,8 @@ class Assignment(SQLModel, table=True):
 
     `work_day` is the day, at the location, whose capacity it uses, null where it had none; `units_committed` is what it
     counts for in `committed_work`. `withheld` work was planned while its order was on hold: no location knows of it.
-    `deadline` is when it expires unless something is done before, null where nothing limits that: `respond_seconds` of
-    opening hours after it was offered, and `start_seconds` of them after it was accepted.
+    `deadline` is when it expires unless something is done before, null where nothing limits that: `respond_by`, and,
+    once it is accepted, `start_seconds` of opening hours later. `begun_at` is since when it is picked.
     """
 
     __tablename__ = "assignment"
@@ -47,9 +47,9 @@ class Assignment(SQLModel, table=True):
     units_committed: int = Field(sa_column_kwargs={"server_default": "0"})
     withheld: bool = Field(sa_column_kwargs={"server_default": sa.false()})
     respond_by: datetime | None = Field(default=None, sa_type=moment())
-    respond_seconds: int | None = None
     start_seconds: int | None = None
     deadline: datetime | None = Field(default=None, sa_type=moment())
+    begun_at: datetime | None = Field(default=None, sa_type=moment())
 
 
 class AssignmentLine(SQLModel, table=True):

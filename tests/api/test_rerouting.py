@@ -11,7 +11,7 @@ from tests.api.house import BERLIN, ERROR, House
 from tests.api.test_backorders import receive
 from tests.api.test_cancelling import FIELDS, cancel, change
 from tests.api.test_shipments import booked, hand_over, pack, packed, record, said, shipments
-from tests.api.test_store_work import placed, reject
+from tests.api.test_store_work import picking, placed, reject
 
 HAMBURG = {"postalCode": "20095", "city": "Hamburg", "country": "DE", "lines": ["Jungfernstieg 1"], "name": "Ada"}
 PARIS = {"postalCode": "75001", "city": "Paris", "country": "FR"}
@@ -109,6 +109,18 @@ async def test_what_is_packed_keeps_its_promise_where_no_new_work_is_taken_or_co
     moved = await move(house, order, {**BERLIN, "lines": ["Torstr. 1"]})
     assert (moved.get("status"), moved.get("promisedLatest")) == ("IN_FULFILLMENT", before)
     assert await places(house, order) == [("SM", "PACKED")]
+
+
+async def test_work_that_has_begun_needs_only_what_is_left_of_its_handling_time(house: House) -> None:
+    order = await placed(house, ("pen", 3))
+    before = (await house.order(order["id"], NOW))["promisedLatest"]
+    (work,) = await house.work(order["id"])
+    house.clock[0] += timedelta(hours=2)
+    await picking(house, work)
+    house.clock[0] += timedelta(minutes=30)  # the courier comes in half an hour, and handling takes an hour
+    moved = await move(house, order, {**BERLIN, "lines": ["Torstr. 1"]})
+    assert (moved.get("status"), moved.get("promisedLatest")) == ("IN_FULFILLMENT", before)
+    assert await places(house, order) == [("SM", "PICKING")]
 
 
 async def test_what_is_packed_too_far_away_is_put_back_and_sent_from_nearer(house: House) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from domain.planning.calendar import (
     collect,
     delivery,
+    handling_left,
     latest_order,
     moment,
     next_work_day,
@@ -334,6 +335,15 @@ def test_a_later_order_is_never_promised_earlier(
     assert early.earliest <= late.earliest
     assert early.latest <= late.latest
     assert early.day <= late.day
+
+
+@settings(max_examples=100, deadline=None)
+@given(place=sites(), pair=moments())
+def test_work_that_was_begun_is_ready_when_it_would_have_been(place: Site, pair: tuple[datetime, datetime]) -> None:
+    begun, now = pair
+    ready, left = ready_at(place, begun), handling_left(place, begun, now)
+    if ready is not None:
+        assert left == timedelta(0) if now > ready else opened_for(place, now, left) == ready
 
 
 @settings(max_examples=150, deadline=None)
