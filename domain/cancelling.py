@@ -1,7 +1,8 @@
 """How an order, or a part of it, is called off: its work, its stock and what waits for stock."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain import inventory, orders, transfers
@@ -10,7 +11,8 @@ from domain.changing import Changing
 from domain.errors import InvalidInput
 from domain.inventory import Movement
 from domain.orders import OPEN, OrderLineRow, OrderRow
-from domain.shipments import astray, shipments_of_orders
+from domain.shipments import ShipmentRow, astray, shipments_of_orders
+from domain.shipments import lines_of as contents_of
 from domain.text import check_optional_text
 from domain.vocabulary import AssignmentStatus, MovementReason, OrderAction, OrderStatus
 
@@ -48,9 +50,7 @@ class Cancelling(Changing):
         coming = await transfers.coming(self.connection, order.id)
         released += await transfers.take_back(self.connection, order.id, coming)
         await inventory.move(self.connection, released, now=self.now)
-        parcels = [parcel for parcel in await shipments_of_orders(self.connection, [order.id]) if astray(parcel)]
-        arrived = await self.came_back(parcels)
-        await self.give_up_parcels([parcel for parcel in parcels if parcel.id not in arrived], written_off=True)
+        await self.give_up_parcels(await self._lost(order), written_off=True)
         await self.connection.execute(
             "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
         )
@@ -64,15 +64,47 @@ class Cancelling(Changing):
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> OrderRow:
-        """Call off units that are not picked yet: those that wait or have yet to come, then the least advanced work.
+        """Call off units of parcels that will not arrive, and units that are not picked yet.
 
+        The parcels go first, and each as a whole; then what waits or has yet to come, then the least advanced work.
         Raises NotFound, VersionConflict, ActionNotAllowed and InvalidInput.
         """
         order = await orders.taken(self.connection, order_id)
         await self.check(OrderAction.CANCEL_LINES, order, expected_version)
         check_optional_text(reason or "", path=("reason",))
         known = {line.id: line for line in await orders.lines_of(self.connection, [order.id])}
-        _check_lines(wanted, known)
+        contents = await self._lost_contents(order)
+        _check_lines(wanted, known, sum(contents.values(), Counter()))
+        given_up = _whole(contents, Counter({each.line_id: each.quantity for each in wanted}))
+        await self.give_up_parcels(given_up, written_off=True)
+        lost = sum((contents[parcel] for parcel in given_up), Counter[UUID]())
+        changed = await self._give_back(
+            order, known, [replace(x, quantity=x.quantity - lost[x.line_id]) for x in wanted]
+        )
+        await self.connection.executemany(
+            "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",
+            [(each.line_id, each.quantity) for each in wanted],
+        )
+        what = ", ".join(f"{each.quantity} x {known[each.line_id].sku}" for each in wanted)
+        return await self._end(order, changed, f"{what} cancelled", reason)
+
+    async def _lost(self, order: OrderRow) -> list[ShipmentRow]:
+        """Return the parcels that will not arrive, and of which nothing came back."""
+        parcels = [parcel for parcel in await shipments_of_orders(self.connection, [order.id]) if astray(parcel)]
+        back = await self.came_back(parcels)
+        return [parcel for parcel in parcels if parcel.id not in back]
+
+    async def _lost_contents(self, order: OrderRow) -> dict[ShipmentRow, Counter[UUID]]:
+        """Return how many units of each line of the order the parcels hold that will not arrive."""
+        contents = {parcel.id: (parcel, Counter[UUID]()) for parcel in await self._lost(order)}
+        for line in await contents_of(self.connection, list(contents)):
+            contents[line.shipment_id][1][line.order_line_id] += line.quantity
+        return dict(contents.values())
+
+    async def _give_back(
+        self, order: OrderRow, known: Mapping[UUID, OrderLineRow], wanted: Sequence[CancelledLine]
+    ) -> list[AssignmentRow]:
+        """Call off units that are not picked yet; return the work that changed."""
         work = {row.id: row for row in await assignments_of(self.connection, [order.id])}
         lines = await lines_of(self.connection, list(work))
         to_pick = sorted(
@@ -86,15 +118,9 @@ class Cancelling(Changing):
             line, path = known[each.line_id], ("lines", str(index), "quantity")
             unsent[line.sku] = min(coming[line.sku], max(each.quantity - line.backordered, 0))
             taken |= _share_out(each, line, line.backordered + unsent[line.sku], to_pick, path)
-        changed = await self._give_back(order, work, taken, unsent)
-        await self.connection.executemany(
-            "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",
-            [(each.line_id, each.quantity) for each in wanted],
-        )
-        what = ", ".join(f"{each.quantity} x {known[each.line_id].sku}" for each in wanted)
-        return await self._end(order, changed, f"{what} cancelled", reason)
+        return await self._take_off(order, work, taken, unsent)
 
-    async def _give_back(
+    async def _take_off(
         self,
         order: OrderRow,
         work: Mapping[UUID, AssignmentRow],
@@ -129,12 +155,23 @@ class Cancelling(Changing):
         return changed
 
     async def _end(self, order: OrderRow, work: Sequence[AssignmentRow], what: str, reason: str | None) -> OrderRow:
-        """Say what was cancelled, and bring the order to what is left of it."""
+        """Say what was cancelled, and bring the order to what is left of it and to what arrived after all."""
         await self.announce(order, f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}.", work)
+        await self.dispatch.recognise(order)
         return await self.end(order)
 
 
-def _check_lines(wanted: Sequence[CancelledLine], known: Mapping[UUID, OrderLineRow]) -> None:
+def _whole(contents: Mapping[ShipmentRow, Counter[UUID]], wanted: Counter[UUID]) -> list[ShipmentRow]:
+    """Return the parcels, the earliest first, of which all that they hold is wanted."""
+    found, left = [], wanted
+    for parcel, units in contents.items():
+        if units <= left:
+            found.append(parcel)
+            left = left - units
+    return found
+
+
+def _check_lines(wanted: Sequence[CancelledLine], known: Mapping[UUID, OrderLineRow], lost: Mapping[UUID, int]) -> None:
     if not wanted:
         raise InvalidInput(message="Name the lines to cancel.", path=("lines",))
     for index, each in enumerate(wanted):
@@ -143,7 +180,7 @@ def _check_lines(wanted: Sequence[CancelledLine], known: Mapping[UUID, OrderLine
             raise InvalidInput(message="The order has no such line.", path=(*path, "lineId"))
         if each.line_id in {other.line_id for other in wanted[:index]}:
             raise InvalidInput(message="A line is named twice.", path=(*path, "lineId"))
-        most = line.quantity - line.fulfilled - line.cancelled
+        most = line.quantity - line.fulfilled - line.cancelled + lost.get(line.id, 0)
         if not 1 <= each.quantity <= most:
             message = f"Of {line.sku}, 1 to {most} can be cancelled." if most else f"Nothing of {line.sku} is left."
             raise InvalidInput(message=message, path=(*path, "quantity"))
@@ -173,6 +210,6 @@ def _share_out(
             taken[share] = min(free, missing)
             missing -= taken[share]
     if missing:
-        message = f"Of {line.sku}, {wanted.quantity - missing} can still be cancelled: the rest is picked."
+        message = f"{missing} x {line.sku} are picked, or part of a parcel that is cancelled as a whole."
         raise InvalidInput(message=message, path=path)
     return taken

@@ -42,7 +42,7 @@ _SHOP = _OFFICE | {_R.STOREFRONT}
 _SENT = frozenset({_S.PARTIALLY_FULFILLED, _S.FULFILLED})
 RULES: Mapping[OrderAction, Rule] = {
     _A.CANCEL: Rule(sources=_UNFINISHED, roles=_SHOP, target=_S.CANCELLED, astray=_SENT, stock=Stock.RELEASED),
-    _A.CANCEL_LINES: Rule(sources=_UNFINISHED, roles=_SHOP, stock=Stock.RELEASED),
+    _A.CANCEL_LINES: Rule(sources=_UNFINISHED, roles=_SHOP, astray=_SENT, stock=Stock.RELEASED),
     _A.CHANGE_ADDRESS: Rule(
         sources=_UNFINISHED, roles=_SHOP, method=FulfillmentMethod.DELIVERY, stock=Stock.RESERVED_ANEW
     ),
@@ -72,6 +72,16 @@ BY_WORK: Mapping[OrderStatus, frozenset[OrderStatus]] = {
 """Where what is picked, shipped, cancelled, routed anew and replaced may bring an order. It goes back where a part that
 had left is sent again."""
 
+_ARRIVED = frozenset({_S.PARTIALLY_FULFILLED, _S.COMPLETED})
+FOUND: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    _S.ON_HOLD: frozenset({_S.COMPLETED}),
+    _S.BACKORDERED: _ARRIVED,
+    _S.UNROUTABLE: _ARRIVED,
+    _S.ROUTED: _ARRIVED,
+    _S.CANCELLED: frozenset({_S.COMPLETED}),
+}
+"""Where a parcel brings it, besides, that was given up and arrives after all."""
+
 
 def edges() -> list[Edge]:
     """Return every step of an order, those that an action leads to by its name."""
@@ -82,6 +92,7 @@ def edges() -> list[Edge]:
         for source in OrderStatus
         if source in rule.sources | rule.astray
     ]
+    named += [Edge(source, target, "found") for source, targets in FOUND.items() for target in targets]
     known = {(edge.source, edge.target) for edge in named}
     by_work = [Edge(source, target) for source, targets in BY_WORK.items() for target in targets]
     return named + [edge for edge in by_work if (edge.source, edge.target) not in known]

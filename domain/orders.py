@@ -355,7 +355,7 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
     )
     places = sorted({row["location_id"] for row in work if not row["withheld"]})
     told = Told(order_id=order.id, channel=order.channel, location_ids=places)
-    at_once = status is OrderStatus.COMPLETED and order.status != OrderStatus.FULFILLED
+    at_once = status is OrderStatus.COMPLETED and order.status not in {OrderStatus.FULFILLED, OrderStatus.CANCELLED}
     through = [OrderStatus.FULFILLED, status] if at_once else [status]
     cancelled = status is OrderStatus.CANCELLED
     kind = UpdateKind.ORDER_CANCELLED if cancelled else UpdateKind.ORDER_STATUS_CHANGED

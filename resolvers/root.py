@@ -168,7 +168,8 @@ class Mutation:
     cancel_order_lines: OrderResult = _mutation(
         orders.cancel_order_lines,
         SHOP,
-        "Call off units that are not picked yet: those that wait for stock first, then the least advanced work.",
+        "Call off units of parcels that will not arrive, each parcel as a whole, and units that are not picked yet: "
+        "those that wait for stock first, then the least advanced work.",
     )
     change_order_address: OrderResult = _mutation(
         orders.change_order_address,

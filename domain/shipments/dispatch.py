@@ -15,7 +15,7 @@ from domain.network import Networks
 from domain.orders import OrderRow
 from domain.shipments.moves import FAILED, FINAL, MOVES, REPORTED, SENTENCES, after
 from domain.shipments.parcels import Units, share_out
-from domain.shipments.reading import ShipmentRow, events_of, shipments, shipments_of_assignments
+from domain.shipments.reading import ShipmentRow, events_of, shipments, shipments_of_assignments, shipments_of_orders
 from domain.text import check_optional_text
 from domain.timers import clear_timer, set_timer
 from domain.transaction import Connection
@@ -151,10 +151,24 @@ class Dispatch:
         row = await self._write(row, order, reached)
         if reached in FINAL:
             await clear_timer(self.connection, TRACK, str(row.id))
+        if reached is ShipmentStatus.DELIVERED and row.replaced_at and not await self.recognise(order):
+            await self.tell(row, order, f"What parcel {name(row)} held was sent again meanwhile.")
         if await self._missed(row, order):
             await lateness.mark(self.connection, [order.id], now=self.now)
         await orders.settle(self.connection, order, actor=self.actor, now=self.now)
         return row
+
+    async def recognise(self, order: OrderRow) -> bool:
+        """Count what parcels held that were given up and arrived after all, as far as it was cancelled; say if any."""
+        found = False
+        for row in await shipments_of_orders(self.connection, [order.id]):
+            given_up = row.status == ShipmentStatus.DELIVERED and row.replaced_at
+            if given_up and await self.connection.fetchval(_RECOGNISE, row.id, self.now):
+                await self.tell(
+                    row, order, f"What parcel {name(row)} held was given up, and counts as fulfilled again."
+                )
+                found = True
+        return found
 
     async def _missed(self, row: ShipmentRow, order: OrderRow) -> bool:
         """Say whether a parcel cannot arrive, or did not, as its order was promised."""
@@ -195,6 +209,24 @@ class Dispatch:
         if sentence:
             await orders.note(self.connection, [orders.entry(told, step, actor=self.actor, now=self.now)])
         await feed.record(self.connection, [orders.fact(told, step, now=self.now)])
+
+
+_RECOGNISE = """
+WITH held AS (
+    SELECT l.order_line_id, l.quantity, bool_and(o.cancelled >= l.quantity) OVER () AS cancelled
+      FROM shipment_line l JOIN order_line o ON o.id = l.order_line_id
+     WHERE l.shipment_id = $1
+), counted AS (
+    UPDATE order_line o SET fulfilled = o.fulfilled + h.quantity, cancelled = o.cancelled - h.quantity
+      FROM held h WHERE o.id = h.order_line_id AND h.cancelled
+), written AS (
+    UPDATE shipment s SET replaced_at = NULL, written_off = false
+     WHERE s.id = $1 AND EXISTS (SELECT FROM held h WHERE h.cancelled)
+    RETURNING s.order_id
+)
+UPDATE customer_order o SET version = version + 1, updated_at = $2
+  FROM written w WHERE o.id = w.order_id RETURNING true
+"""
 
 
 def check_reports(reports: Sequence[TrackingReport], status: str, *, now: datetime) -> None:

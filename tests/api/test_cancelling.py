@@ -112,7 +112,7 @@ async def test_units_that_are_picked_are_not_cancelled_line_by_line(house: House
     await picking(house, work)
     await report(house, work, (2, None))
     refused = await cancel_lines(house, order, 2)
-    assert refused["message"] == "Of pen, 1 can still be cancelled: the rest is picked."
+    assert refused["message"] == "1 x pen are picked, or part of a parcel that is cancelled as a whole."
     assert refused["path"] == ["lines", "0", "quantity"]
     assert (await cancel_lines(house, order, 1))["lines"][0]["cancelled"] == 1
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from app import workers
+from domain import inventory
 from domain.vocabulary import Role
 from tests.api.house import BERLIN, ERROR, House
 from tests.api.test_backorders import receive
-from tests.api.test_cancelling import FIELDS, cancel, change
+from tests.api.test_cancelling import FIELDS, cancel, cancel_lines, change
 from tests.api.test_shipments import booked, hand_over, pack, packed, record, said, shipments
 from tests.api.test_store_work import picking, placed, reject
 
@@ -225,3 +226,61 @@ async def test_what_comes_back_can_be_cancelled_instead_and_what_nobody_has_stay
         assert (refused["__typename"], refused["found"], refused["allowed"]) == (
             "ActionNotAllowedError", "RETURNED_TO_SENDER", ["REQUEST_RETURN"],
         )  # fmt: skip
+
+
+async def test_lines_of_a_lost_parcel_are_cancelled_as_a_whole_and_another_parcel_is_sent_again(house: House) -> None:
+    order, parcels = await packed(house, ("rug", 2), ("pen", 3), level="STANDARD")
+    await hand_over(house, order)
+    for parcel in parcels:
+        await record(house, parcel["trackingNumber"], "LOST")
+    assert "CANCEL_LINES" in (await house.order(order["id"], FIELDS))["allowedActions"]
+    for units, why in (
+        (1, "1 x rug are picked, or part of a parcel that is cancelled as a whole."),
+        (3, "Of rug, 1 to 2 can be cancelled."),
+    ):
+        refused = await cancel_lines(house, order, units, 0)
+        assert (refused["path"], refused["message"]) == (["lines", "0", "quantity"], why)
+    done = await cancel_lines(house, order, 2, 0)
+    assert (done["status"], [(line["fulfilled"], line["cancelled"]) for line in done["lines"]]) == (
+        "FULFILLED", [(0, 2), (3, 0)],
+    )  # fmt: skip
+    assert "2 x rug cancelled by operations: Too many." in await said(house, order)
+    rugs, pens = sorted(parcels, key=lambda parcel: parcel["lines"][0]["sku"] == "pen")
+    assert (await replace(house, rugs))["__typename"] == "ActionNotAllowedError"
+    assert (await replace(house, pens))["status"] == "ROUTED"
+    assert (await cancel_lines(house, order, 0, 3))["status"] == "CANCELLED"
+    await agree(house)
+
+
+async def test_a_parcel_that_arrives_though_it_was_given_up_counts_in_place_of_what_is_cancelled(house: House) -> None:
+    given_up, (lost,) = await packed(house, ("pen", 3))
+    replaced, (other,) = await packed(house, ("pen", 2), key="other")
+    for order, parcel in ((given_up, lost), (replaced, other)):
+        await hand_over(house, order)
+        await record(house, parcel["trackingNumber"], "LOST")
+    assert (await cancel(house, given_up))["status"] == "CANCELLED"
+    assert (await replace(house, other))["status"] == "ROUTED"
+    for parcel in (lost, other) * 2:
+        await record(house, parcel["trackingNumber"], "DELIVERED", ', at: "2026-03-04T14:00:00Z"')
+    found = await house.order(given_up["id"], FIELDS)
+    assert (found["status"], found["lines"][0]["fulfilled"], found["allowedActions"]) == (
+        "COMPLETED", 3, ["REQUEST_RETURN"],
+    )  # fmt: skip
+    assert (await said(house, given_up))[-3:] == [
+        f"CityCourier delivered parcel {lost['trackingNumber']}.",
+        f"What parcel {lost['trackingNumber']} held was given up, and counts as fulfilled again.",
+        "The shopper has everything.",
+    ]
+    assert (await said(house, replaced))[-1] == f"What parcel {other['trackingNumber']} held was sent again meanwhile."
+    assert (await house.order(replaced["id"]))["status"] == "ROUTED"
+    await agree(house)
+    done = await cancel(house, replaced)  # the shopper has it already
+    assert (done["status"], done["lines"][0]["fulfilled"], done["lines"][0]["cancelled"]) == ("COMPLETED", 2, 0)
+    assert (await house.levels("pen"))["SM"] == (5, 0, 5)
+    await agree(house)
+
+
+async def agree(house: House) -> None:
+    """Fail where the books do not agree."""
+    async with house.gateway.database.reading() as connection:
+        assert await inventory.check(connection) == []

@@ -23,9 +23,9 @@ from domain.order_actions import RULES
 from domain.order_actions import allowed_actions as order_actions
 from domain.places import Address
 from domain.rerouting import Rerouting
-from domain.shipments import Dispatch
+from domain.shipments import Dispatch, ShipmentRow
+from domain.shipments.moves import FINAL, REPORTED, SENTENCES, edges
 from domain.shipments.moves import MOVES as PARCELS
-from domain.shipments.moves import REPORTED, after
 from domain.viewer import Viewer
 from domain.vocabulary import (
     AssignmentAction,
@@ -97,6 +97,17 @@ class Bench:
             place,
         )
         return row[0], row[1], row[2]
+
+    async def told(self) -> tuple[int, int]:
+        """Return how often the feed has told of parcels, and how many entries the order's timeline has."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT (SELECT count(*) FROM feed WHERE kind = 'SHIPMENT_STATUS_CHANGED'),
+                   (SELECT count(*) FROM timeline WHERE order_id = $1)
+            """,
+            self.order_id,
+        )
+        return row[0], row[1]
 
 
 @asynccontextmanager
@@ -242,8 +253,8 @@ CHANGES: Mapping[OrderAction, Callable[[Bench], Awaitable[object]]] = {
 TAKEN = {(OrderStatus.CANCELLED, OrderAction.CANCEL), (OrderStatus.ON_HOLD, OrderAction.HOLD)}
 
 
-async def lose_a_parcel(on: Bench) -> None:
-    """Let the order want one pen more, which was sent and went astray."""
+async def send_a_parcel(on: Bench, status: ShipmentStatus) -> ShipmentRow:
+    """Let the order want one pen more, which is in a parcel."""
     work, parcel = await on.work(), new_id(on.now)
     await on.connection.execute(
         "UPDATE order_line SET quantity = quantity + 1, fulfilled = 1 WHERE id = $1", on.order_line_id
@@ -252,18 +263,21 @@ async def lose_a_parcel(on: Bench) -> None:
         """
         INSERT INTO shipment (id, order_id, assignment_id, location_id, carrier, carrier_service_code, status, grams,
                               expected_latest, created_at)
-        SELECT $1, order_id, id, location_id, 'CityCourier', carrier_service_code, 'LOST', 10, due_at, due_at
+        SELECT $1, order_id, id, location_id, 'CityCourier', carrier_service_code, $3, 10, due_at, due_at
           FROM assignment WHERE id = $2
         """,
         parcel,
         work.id,
+        status,
     )
     await on.connection.execute(
         "INSERT INTO shipment_line (shipment_id, order_line_id, sku, quantity) VALUES ($1, $2, 'pen', 1)",
         parcel,
         on.order_line_id,
     )
+    await on.connection.execute("INSERT INTO shipment_label VALUES ($1, 'application/pdf', 'a label')", parcel)
     await on.connection.execute("UPDATE customer_order SET status = 'PARTIALLY_FULFILLED' WHERE id = $1", on.order_id)
+    return (await shipments.shipments(on.connection, [parcel]))[0]
 
 
 async def test_each_action_on_an_order_is_allowed_in_each_state_as_its_table_says(house: House) -> None:
@@ -275,7 +289,7 @@ async def test_each_action_on_an_order_is_allowed_in_each_state_as_its_table_say
         for action, change in CHANGES.items():
             async with undone(order) as on:
                 if astray:
-                    await lose_a_parcel(on)
+                    await send_a_parcel(on, ShipmentStatus.LOST)
                 await on.connection.execute("UPDATE customer_order SET status = $2 WHERE id = $1", on.order_id, status)
                 row, told = await orders.order(on.connection, on.order_id), (status, astray, action)
                 rule, allowed = RULES[action], order_actions(row, OFFICE, astray=astray)
@@ -306,23 +320,47 @@ async def test_each_role_is_offered_the_actions_that_are_its_own(house: House) -
         assert allowed_actions(work, other) == []
 
 
-def test_each_report_moves_a_parcel_from_each_state_as_its_table_says() -> None:
+REPORTS: Mapping[ShipmentStatus, Callable[[Dispatch, ShipmentRow], Awaitable[object]]] = {
+    status: lambda dispatch, row, status=status: dispatch.take(row, [TrackingReport(status=status, at=dispatch.now)])
+    for status in REPORTED - {ShipmentStatus.HANDED_OVER}
+}
+DOINGS: Mapping[ShipmentStatus, Callable[[Dispatch, ShipmentRow, orders.OrderRow], Awaitable[object]]] = {
+    ShipmentStatus.HANDED_OVER: lambda dispatch, row, order: dispatch.hand_over(row.assignment_id, order),
+    ShipmentStatus.CANCELLED: lambda dispatch, row, order: dispatch.call_off(row.assignment_id, order),
+    **{status: lambda dispatch, row, _, report=report: report(dispatch, row) for status, report in REPORTS.items()},
+}
+
+
+async def test_each_doing_moves_a_parcel_from_each_state_as_its_table_says(house: House) -> None:
+    assert set(DOINGS) == {edge.target for edge in edges()}
+    order = (await ordered(house))[FulfillmentMethod.DELIVERY]
     for status in ShipmentStatus:
-        for report in ShipmentStatus:
-            assert after(status, [report]) == (report if report in PARCELS[status] else status)
-    assert {status for status in ShipmentStatus if not PARCELS[status]} == {
-        ShipmentStatus.DELIVERED, ShipmentStatus.RETURNED_TO_SENDER, ShipmentStatus.CANCELLED,
-    }  # fmt: skip
+        for target, do in DOINGS.items():
+            async with undone(order) as on:
+                before, told = await send_a_parcel(on, status), (status, target)
+                dispatch = Dispatch(
+                    connection=on.connection, networks=house.gateway.networks, actor="CityCourier", now=on.now
+                )
+                levels, (facts, said) = await on.levels(), await on.told()
+                await do(dispatch, before, await orders.order(on.connection, on.order_id))
+                (row,) = await shipments.shipments(on.connection, [before.id])
+                moves = target in PARCELS[status]
+                assert row.status == (target if moves else status), told
+                assert await on.levels() == levels, told
+                new = moves and status != target
+                more_facts, more_said = (now - then for now, then in zip(await on.told(), (facts, said), strict=True))
+                assert more_facts == new, told
+                assert more_said >= (new and target in SENTENCES), told
+                assert new or more_said == 0, told
+                label = await on.connection.fetchval("SELECT true FROM shipment_label WHERE shipment_id = $1", row.id)
+                assert bool(label) == (not new or target not in FINAL), told
 
 
 async def test_what_no_carrier_reports_is_refused_with_what_is_reported(house: House) -> None:
     async with undone((await ordered(house))[FulfillmentMethod.DELIVERY]) as on:
-        await lose_a_parcel(on)
-        (row,) = await shipments.shipments_of_orders(on.connection, [on.order_id])
-        networks = house.gateway.networks
-        dispatch = Dispatch(connection=on.connection, networks=networks, actor="CityCourier", now=on.now)
-        for status in ShipmentStatus:
-            if status not in REPORTED:
-                with pytest.raises(ActionNotAllowed) as refused:
-                    await dispatch.take(row, [TrackingReport(status=status, at=on.now, description=None)])
-                assert set(refused.value.allowed_actions) == REPORTED
+        row = await send_a_parcel(on, ShipmentStatus.HANDED_OVER)
+        dispatch = Dispatch(connection=on.connection, networks=house.gateway.networks, actor="CityCourier", now=on.now)
+        for status in set(ShipmentStatus) - REPORTED:
+            with pytest.raises(ActionNotAllowed) as refused:
+                await dispatch.take(row, [TrackingReport(status=status, at=on.now)])
+            assert set(refused.value.allowed_actions) == REPORTED
