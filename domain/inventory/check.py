@@ -164,24 +164,49 @@ SELECT format('%s on %s: %s orders and %s units committed, its work comes to %s 
 _RETURNS = """
 WITH back AS (
     SELECT b.order_line_id, sum(b.quantity) FILTER (WHERE r.status IN ('RECEIVED', 'INSPECTED', 'CLOSED')) AS returned,
+           sum(b.quantity) FILTER (WHERE r.status NOT IN ('DECLINED', 'CANCELLED')) AS announced,
            sum(b.refund) AS refund
       FROM return_line b JOIN customer_return r ON r.id = b.return_id
      WHERE b.order_line_id IS NOT NULL AND r.shipment_id IS NULL
      GROUP BY b.order_line_id
 ), line AS (
-    SELECT l.*, coalesce(b.returned, 0) AS came, coalesce(b.refund, 0) AS refund
+    SELECT l.*, coalesce(b.returned, 0) AS came, coalesce(b.announced, 0) AS announced, coalesce(b.refund, 0) AS refund
       FROM order_line l LEFT JOIN back b ON b.order_line_id = l.id
      WHERE l.returned > 0 OR b.order_line_id IS NOT NULL
 ), finding AS (
     SELECT order_id, sku, unnest(ARRAY[
         CASE WHEN returned <> came THEN format('%s returned, its returns come to %s', returned, came) END,
-        CASE WHEN returned > fulfilled THEN format('%s returned of %s fulfilled', returned, fulfilled) END,
+        CASE WHEN announced > fulfilled
+             THEN format('%s returned or announced of %s fulfilled', announced, fulfilled) END,
         CASE WHEN refund > returned * unit_price
              THEN format('%s refunded of %s paid', refund, returned * unit_price) END
     ]) AS what FROM line
 )
 SELECT format('%s of order %s: %s.', f.sku, o.number, f.what)
-  FROM finding f JOIN customer_order o ON o.id = f.order_id WHERE f.what IS NOT NULL ORDER BY 1
+  FROM finding f JOIN customer_order o ON o.id = f.order_id WHERE f.what IS NOT NULL
+UNION ALL
+SELECT format('Return %s is %s: %s of %s lines inspected, %s refunded, received at %s.',
+              r.number, r.status, b.inspected, b.lines, b.refund, coalesce(p.code, 'no location'))
+  FROM customer_return r LEFT JOIN location p ON p.id = r.received_location_id
+ CROSS JOIN LATERAL (SELECT count(*) AS lines, count(condition) AS inspected, coalesce(sum(refund), 0) AS refund,
+                            count(*) FILTER (WHERE (disposition IS NULL) <> (condition IS NULL)
+                                             OR coalesce(disposition = 'TRANSFER', false) <> (transfer_id IS NOT NULL)
+                                             OR condition IS NULL AND refund <> 0) AS odd
+                       FROM return_line l WHERE l.return_id = r.id) b
+ WHERE b.odd > 0 OR b.lines = 0 OR (p.id IS NOT NULL) <> (r.status IN ('RECEIVED', 'INSPECTED', 'CLOSED'))
+    OR CASE WHEN r.status IN ('INSPECTED', 'CLOSED') THEN b.inspected < b.lines
+            WHEN r.status = 'RECEIVED' THEN b.inspected = b.lines ELSE b.inspected > 0 END
+UNION ALL
+SELECT format('%s of order %s: %s inspected, the ledger says %s came back.', c.sku, o.number, seen, booked)
+  FROM (SELECT order_id, sku, coalesce(r.units, 0) AS seen, coalesce(m.units, 0) AS booked
+          FROM (SELECT r.order_id, l.sku, sum(l.quantity) AS units
+                  FROM return_line l JOIN customer_return r ON r.id = l.return_id
+                 WHERE l.condition IS NOT NULL AND r.order_id IS NOT NULL GROUP BY 1, 2) r
+          FULL JOIN (SELECT order_id, sku, sum(on_hand_delta) AS units FROM stock_movement
+                      WHERE reason = 'RETURNED' AND order_id IS NOT NULL GROUP BY 1, 2) m USING (order_id, sku)) c
+  LEFT JOIN customer_order o ON o.id = c.order_id
+ WHERE seen <> booked
+ORDER BY 1
 """
 
 

@@ -51,7 +51,6 @@ class Counter(Desk):
         Raise NotFound, InvalidInput, ReturnNotEligible or IdempotencyConflict.
         """
         self.viewer.must_work_at(shown.location_id)
-        place = await self.place(shown.location_id)
         currency = check_currency(shown.currency, path=("currency",))
         _check_shown(shown.lines)
         order = await self._order_of(shown)
@@ -66,6 +65,7 @@ class Counter(Desk):
         made = await answered(self.connection, "registerReturn", shown.idempotency_key, said, new, now=self.now)
         if made != str(new):
             return (await returns(self.connection, [UUID(made)]))[0]
+        place = await self.place(shown.location_id)
         goods, price = await self._shown(shown, order)
         announced = Announced(
             method=ReturnMethod.IN_STORE,

@@ -24,7 +24,7 @@ class _SpotRow(Row):
 
 
 async def spots(connection: Connection, snapshot: Snapshot, sku: str, *, now: datetime) -> dict[UUID, Spot]:
-    """Return what the active locations that have or had an item have of it, and sold of it a day in recent weeks."""
+    """Return what the active locations of ours that have or had an item have of it, and sold of it a day of late."""
     rows: Sequence[_SpotRow] = await connection.fetch(
         _SPOTS,
         sku,
@@ -62,6 +62,7 @@ _SPOTS = """
 SELECT s.location_id, greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available, m.sold, m.movements, m.since
   FROM stock s
   JOIN location p ON p.id = s.location_id AND p.status = 'ACTIVE' AND p.services && ARRAY['SHIP', 'PICKUP']
+       AND p.kind <> 'DROP_SHIPPER'
  CROSS JOIN LATERAL (
        SELECT coalesce(-sum(x.on_hand_delta) FILTER (WHERE x.reason = 'SOLD'), 0)::int AS sold,
               count(*)::int AS movements, min(x.occurred_at) AS since

@@ -144,11 +144,16 @@ class Desk(Record):
         if row.status == ReturnStatus.CANCELLED:
             return row
         require(ReturnAction.CANCEL, row, self.viewer)
+        await self._forget_parcel(row)
         if row.method == ReturnMethod.CARRIER and row.status == ReturnStatus.APPROVED:
-            await self.connection.execute("UPDATE customer_return SET label_key = NULL WHERE id = $1", row.id)
-            await self.connection.execute("DELETE FROM return_label WHERE return_id = $1", row.id)
             await set_timer(self.connection, CANCEL, str(row.id), self.now)
         return await self.write(row, order, ReturnStatus.CANCELLED)
+
+    async def _forget_parcel(self, row: ReturnRow) -> None:
+        """Ask after a parcel no more, and keep no label, which says where somebody lives."""
+        await self.connection.execute("UPDATE customer_return SET label_key = NULL WHERE id = $1", row.id)
+        await self.connection.execute("DELETE FROM return_label WHERE return_id = $1", row.id)
+        await clear_timer(self.connection, TRACK, str(row.id))
 
     async def receive(self, return_id: UUID, location_id: UUID) -> ReturnRow:
         """Take the goods in at a location with the RETURN service, announced or not; none of them may be sold yet."""
@@ -166,15 +171,12 @@ class Desk(Record):
     async def take_in(self, row: ReturnRow, order: OrderRow | None, location_id: UUID) -> ReturnRow:
         """Write that the goods are at a location."""
         await self.connection.execute(
-            """
-            UPDATE customer_return SET received_location_id = $2, received_at = $3, label_key = NULL WHERE id = $1
-            """,
+            "UPDATE customer_return SET received_location_id = $2, received_at = $3 WHERE id = $1",
             row.id,
             location_id,
             self.now,
         )
-        await self.connection.execute("DELETE FROM return_label WHERE return_id = $1", row.id)
-        await clear_timer(self.connection, TRACK, str(row.id))
+        await self._forget_parcel(row)
         if row.shipment_id is None:
             await self.connection.execute(
                 """

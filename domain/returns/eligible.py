@@ -130,13 +130,13 @@ def terms(lines: Sequence[Returnable]) -> Terms:
     )
 
 
-# A parcel of which its carrier tells nothing has arrived when it was promised to.
+# A parcel of which its carrier tells nothing has arrived when it was promised to; none arrived before it was packed.
 _CAME = """
 WITH parcel AS (
     SELECT sl.order_line_id, sl.quantity, s.location_id,
            CASE WHEN s.status = 'DELIVERED'
-                THEN coalesce((SELECT min(e.at) FROM tracking_event e
-                                WHERE e.shipment_id = s.id AND e.status = 'DELIVERED'), s.expected_latest)
+                THEN greatest(s.created_at, (SELECT min(e.at) FROM tracking_event e
+                                              WHERE e.shipment_id = s.id AND e.status = 'DELIVERED'))
                 ELSE s.expected_latest END AS arrived_at
       FROM shipment s JOIN shipment_line sl ON sl.shipment_id = s.id
      WHERE s.order_id = $1

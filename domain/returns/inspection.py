@@ -75,7 +75,8 @@ class Inspection(Record):
             now=self.now,
         )
         for each, refund in zip(inspected, refunds, strict=True):
-            line, price = known[each.line_id], prices.get(each.line_id) or 0
+            line = known[each.line_id]
+            price = prices.get(line.id, refund // line.quantity)  # of a blind return, what it is worth to the inspector
             fate = chosen[line.id] or await fates.decide(line, each.disposition, price)
             await self._end(row, order, line, _Outcome(condition=each.condition, fate=fate, refund=refund))
         left = any(line.condition is None for line in await lines_of(self.connection, [row.id]))

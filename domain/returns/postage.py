@@ -22,6 +22,8 @@ from domain.timers import set_timer
 from domain.transaction import Connection, Database
 from domain.vocabulary import ReturnStatus, ShipmentStatus
 
+UNDER_WAY = frozenset({ReturnStatus.APPROVED, ReturnStatus.IN_TRANSIT})
+"""The goods may still come with the carrier."""
 ASKED_FOR = timedelta(days=90)
 """After a return was asked for, its parcel is asked after for so long."""
 KEY_BYTES = 24
@@ -32,8 +34,11 @@ class Post(Record):
 
     __slots__ = ()
 
-    async def booked(self, return_id: UUID, booking: Booking, label: Label) -> None:
-        """Note what a carrier answered; what comes another way, or not at all, is called off with the carrier, too."""
+    async def booked(self, return_id: UUID, booking: Booking, label: Label, *, ask_at: datetime | None) -> None:
+        """Note what a carrier answered, and ask after the parcel at a moment.
+
+        What comes another way, or not at all, is called off with the carrier, too.
+        """
         row, order = await self.lock(return_id)
         wanted = row.status == ReturnStatus.APPROVED
         await self.connection.execute(
@@ -58,6 +63,8 @@ class Post(Record):
         what = f"{row.carrier} brings return {row.number} back in parcel {booking.tracking_number}."
         await self.say(row, order, "{what}", what=what)
         await self.write(row, order, ReturnStatus(row.status))
+        if ask_at:
+            await set_timer(self.connection, TRACK, str(row.id), ask_at)
 
     async def note(self, return_id: UUID, sentence: str) -> None:
         """Tell the timelines what a carrier says."""
@@ -115,10 +122,9 @@ class Postage:
         except Refused as refusal:
             await self._note(database, row, now, f"{row.carrier} does not take return {row.number}: {refusal}")
             return
+        ask_at = now + carrier.polled_every if carrier.polled_every else None
         async with database.transaction() as connection:
-            await self._post(connection, row, now).booked(row.id, booking, label)
-            if carrier.polled_every:
-                await set_timer(connection, TRACK, key, now + carrier.polled_every)
+            await self._post(connection, row, now).booked(row.id, booking, label, ask_at=ask_at)
 
     async def cancel(self, database: Database, key: str, now: datetime) -> None:
         """Call off what was booked, or what a process that died may have booked."""
@@ -134,13 +140,13 @@ class Postage:
         async with database.reading() as connection:
             (row,) = await returns(connection, [UUID(key)])
         carrier = self.carrier(row.carrier or "")
-        ended = row.parcel_status in FINAL or row.status in HERE or now >= row.requested_at + ASKED_FOR
+        ended = row.parcel_status in FINAL or row.status not in UNDER_WAY or now >= row.requested_at + ASKED_FOR
         if ended or row.tracking_number is None or carrier.polled_every is None:
             return
         reports = await carrier.track(row.tracking_number)
         async with database.transaction() as connection:
             row = await self._post(connection, row, now).hear(row, reports)
-            if row.parcel_status not in FINAL:
+            if row.parcel_status not in FINAL and row.status in UNDER_WAY:
                 await set_timer(connection, TRACK, key, now + carrier.polled_every)
 
     async def _note(self, database: Database, row: ReturnRow, now: datetime, sentence: str) -> None:

@@ -33,13 +33,21 @@ OPTIONS = """query ($order: ID!, $lines: [ReturnLineInput!], $near: GeoPointInpu
 async def open_counters(house: House, *codes: str) -> None:
     """Let locations take returns; both stores and the warehouse of Berlin, unless others are named."""
     for code in codes or ("SM", "SN", "WB"):
-        services = ["SHIP", "RETURN"] if code.startswith("W") else ["SHIP", "PICKUP", "RETURN"]
-        saved = await house.ask(
-            Role.ADMIN,
-            "mutation ($input: LocationInput!) { saveLocation(input: $input) { __typename } }",
-            input={"code": code, "services": services},
-        )
-        assert saved == {"__typename": "Location"}
+        await _serve(house, code, "SHIP", "RETURN", *([] if code.startswith("W") else ["PICKUP"]))
+
+
+async def close_counter(house: House, code: str) -> None:
+    """Let a location take no more returns."""
+    await _serve(house, code, "SHIP", "PICKUP")
+
+
+async def _serve(house: House, code: str, *services: str) -> None:
+    saved = await house.ask(
+        Role.ADMIN,
+        "mutation ($input: LocationInput!) { saveLocation(input: $input) { __typename } }",
+        input={"code": code, "services": services},
+    )
+    assert saved == {"__typename": "Location"}
 
 
 async def delivered(house: House, *lines: tuple[str, int], key: str = "order") -> dict[str, Any]:

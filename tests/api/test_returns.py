@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from app import workers
-from domain import feed
+from domain import feed, inventory
 from domain.vocabulary import Role
 from schema.webhooks import delivery_of
-from tests.api.house import House
+from tests.api.house import House, know, opened
 from tests.api.returning import (
     OPTIONS,
     RETURN,
+    close_counter,
     delivered,
     inspect,
     open_counters,
@@ -142,6 +143,77 @@ async def test_a_carrier_brings_goods_back_with_a_label_and_its_reports_move_the
     assert edge["node"] == {"onHand": 0, "damaged": 3}
 
 
+async def test_what_is_lost_on_its_way_back_is_called_off_and_no_label_says_any_more_where_somebody_lives(
+    house: House,
+) -> None:
+    await open_counters(house)
+    order, (shipment,) = await packed(house, ("pen", 3))
+    await hand_over(house, order)
+    await record(
+        house, shipment["trackingNumber"], "DELIVERED", ', at: "1970-01-01T00:00:00Z"'
+    )  # a clock that is wrong
+    assert (await options(house, order))["lines"][0]["latestBy"] == "2026-04-04T00:00:00+02:00"
+    back = await until(house, (await request(house, order, 3, method="CARRIER"))["id"], "labelUrl")
+    assert (await record(house, back["trackingNumber"], "LOST"))["__typename"] == "Return"
+    assert (await options(house, order))["lines"][0]["returnable"] == 0
+    off = await step(house, "cancelReturn", back)
+    assert (off["status"], off["labelUrl"], off["allowedActions"]) == ("CANCELLED", None, [])
+    assert (await house.http.get(back["labelUrl"])).status_code == 404
+    assert (await record(house, back["trackingNumber"], "IN_TRANSIT"))["__typename"] == "Return"  # it is found
+    assert (await receive(house, back, "SM"))["__typename"] == "NotFoundError"
+    found = await register(house, "SM", ("pen", 3), orderNumber=order["number"], postalCode="10115")
+    assert (found["status"], found["lines"][0]["quantity"]) == ("RECEIVED", 3)
+
+
+HARMS = (
+    ("UPDATE order_line SET returned = 1", "pen of order {order}: 1 returned, its returns come to 2."),
+    ("UPDATE order_line SET fulfilled = 1", "pen of order {order}: 2 returned or announced of 1 fulfilled."),
+    ("UPDATE return_line SET refund = 2001", "pen of order {order}: 2001 refunded of 2000 paid."),
+    (
+        "UPDATE customer_return SET status = 'RECEIVED'",
+        "Return {back} is RECEIVED: 1 of 1 lines inspected, 2000 refunded, received at SM.",
+    ),
+    (
+        "UPDATE customer_return SET received_location_id = NULL",
+        "Return {back} is INSPECTED: 1 of 1 lines inspected, 2000 refunded, received at no location.",
+    ),
+    (
+        "UPDATE return_line SET disposition = 'TRANSFER'",
+        "Return {back} is INSPECTED: 1 of 1 lines inspected, 2000 refunded, received at SM.",
+    ),
+    (
+        "UPDATE return_line SET quantity = 3",
+        "pen of order {order}: 3 inspected, the ledger says 2 came back.",
+    ),
+    (
+        "UPDATE stock_movement SET reason = 'RECEIVED' WHERE reason = 'RETURNED'",
+        "pen of order {order}: 2 inspected, the ledger says 0 came back.",
+    ),
+    ("UPDATE customer_return SET order_id = gen_random_uuid()", "Return {back} belongs to no order."),
+)
+
+
+async def test_check_finds_returns_that_do_not_agree_with_orders_and_stock(furnished_dsn: str) -> None:
+    async with opened(furnished_dsn) as house:
+        await know(house)
+        await open_counters(house)
+        order = await delivered(house, ("pen", 3))
+        back = await inspect(house, await receive(house, await request(house, order, 2), "SM"), NEW)
+        tables = ("customer_return", "return_line", "order_line", "stock_movement")
+        async with house.gateway.database.reading() as connection:  # type: ignore[union-attr]
+            assert await inventory.check(connection) == []
+            for table in tables:
+                await connection.execute(f"CREATE TABLE kept_{table} AS TABLE {table}")
+            for harm, finding in HARMS:
+                await connection.execute(harm)
+                found = await inventory.check(connection)
+                assert finding.format(order=order["number"], back=back["number"]) in found, (harm, found)
+                for table in tables:
+                    await connection.execute(f"SET session_replication_role = replica; DELETE FROM {table}")
+                    await connection.execute(f"INSERT INTO {table} TABLE kept_{table}")
+            assert await inventory.check(connection) == []
+
+
 async def test_policies_say_until_when_for_how_much_and_whether_somebody_has_to_agree(house: House) -> None:
     await open_counters(house)
     saved = await save_policy(house, inStorePrice="1.00", autoApprove=False, days=14)
@@ -255,6 +327,9 @@ async def test_at_the_counter_a_gift_comes_back_by_number_and_postal_code_or_bli
     )  # fmt: skip
     assert ((await house.levels("pen"))["SN"], (await house.levels("mug"))["SN"]) == ((12, 0, 12), (4, 0, 4))
     assert (await register(house, "SN", ("spoon", 1), idempotencyKey="what"))["path"] == ["lines", "0", "sku"]
+    await close_counter(house, "SN")
+    assert (await register(house, "SN", ("pen", 1), idempotencyKey="no more"))["path"] == ["locationId"]
+    assert (await register(house, "SN", ("pen", 1), **gift))["id"] == back["id"]
 
 
 async def sold(house: House, at: str, sku: str, units: int) -> None:
@@ -291,6 +366,12 @@ async def test_what_sells_elsewhere_is_sent_there_if_that_is_worth_the_way_and_t
         assert (done["lines"][0]["disposition"], done["lines"][0]["explanation"][:23]) == (
             disposition, "The inspector chose it.",
         )  # fmt: skip
+    blind = await register(house, "SM", ("pen", 6), idempotencyKey="blind")
+    assert (await inspect(house, blind, {**NEW, "refund": "60.00"}))["lines"][0]["disposition"] == "TRANSFER"
+    async with house.gateway.database.transaction() as connection:  # type: ignore[union-attr]
+        await connection.execute("UPDATE location SET kind = 'DROP_SHIPPER' WHERE code = 'SN'")
+    theirs = await register(house, "SM", ("pen", 6), idempotencyKey="theirs")
+    assert (await inspect(house, theirs, {**NEW, "refund": "60.00"}))["lines"][0]["disposition"] == "RESTOCK"
     lonely = await register(house, "SM", ("rug", 1), idempotencyKey="lonely")
     nowhere = await inspect(house, lonely, {**NEW, "disposition": "TRANSFER"})
     assert nowhere["lines"][0]["transferTo"] == {"code": "WH"}

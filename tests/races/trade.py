@@ -34,6 +34,7 @@ from domain.planning.problem import Point
 from domain.promises import Promises
 from domain.receipts import ReceiptRecord, expect_receipts, receive_receipt
 from domain.rerouting import Rerouting
+from domain.returns import undelivered
 from domain.shipments import Dispatch
 from domain.timers import run_due
 from domain.transaction import Connection, Database, open_pool
@@ -49,6 +50,7 @@ from domain.vocabulary import (
     ServiceLevel,
     ShipmentStatus,
 )
+from tests.races.giving_back import deliver, give_back
 
 NOON = datetime(2026, 3, 4, 11, 0, tzinfo=UTC)
 SKUS = ("mug", "pen")
@@ -74,7 +76,7 @@ PARCEL = CarrierServiceChange(
 CHANGING = """
     assignment_line, assignment, order_line, customer_order, timeline, idempotency, feed, stock_movement, stock,
     reservation_line, reservation, transfer_line, transfer, receipt, timer, committed_work, routing_decision,
-    shipment, shipment_line, shipment_label, tracking_event
+    shipment, shipment_line, shipment_label, tracking_event, customer_return, return_line, return_label, return_timeline
 """
 
 
@@ -182,6 +184,7 @@ class Trade:
         handlers = {
             waiting.TIMER: backorders.handler(self.networks),
             reservations.TIMER: reservations.expire,
+            shipments.RETURNED: undelivered.handler(self.networks),
         }
         for _ in range(5):
             await run_due(self.database, handlers, now=self.now)
@@ -370,6 +373,8 @@ ACTS: dict[str, Callable[[Trade, Random], Awaitable[None]]] = {
         Trade.move,
         Trade.expect,
         Trade.receive,
+        deliver,
+        give_back,
     )
 }
 
@@ -402,7 +407,10 @@ async def opened(dsn: str) -> AsyncIterator[Trade]:
             postal_code="10115",
             city="Berlin",
             time_zone="Europe/Berlin",
-            services=[LocationService.SHIP, *([LocationService.PICKUP] if kind is LocationKind.STORE else [])],
+            services=[
+                LocationService.SHIP,
+                *([LocationService.PICKUP, LocationService.RETURN] if kind is LocationKind.STORE else []),
+            ],
             capacity_per_day=4,
         )
         for code, kind in PLACES.items()
