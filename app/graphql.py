@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -24,8 +24,9 @@ from app.execution import Schema
 from app.faults import present
 from app.hub import Asking, Hub, Runs, Window
 from app.jwks import KeysUnavailable
+from app.sockets import SocketLimits, Sockets
 from app.streaming import HEADERS, Events, failed, join, until
-from app.subscriptions import TRY_AGAIN, Session, SocketHandler, SocketLimits, Sockets, TextAdapter
+from app.subscriptions import TRY_AGAIN, Session, SocketHandler, TextAdapter
 from domain.transaction import OUTAGES
 from domain.viewer import Viewer
 from schema.context import Context
@@ -68,8 +69,7 @@ class GraphQLView(GraphQL[Any, None]):
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
-            connection_init_wait_timeout=timedelta(seconds=limits.init_seconds),
-            max_subscriptions_per_connection=limits.operations,
+            max_subscriptions_per_connection=None,  # SocketHandler counts them
             allowed_origins=origins,
         )
         self.authenticate = authenticate

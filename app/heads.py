@@ -7,22 +7,25 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.stalling import Stalling
+
 LARGEST_HEAD = 65_536
 LINGER_SECONDS = 1.0
 """For an answer to be read before the connection is cut: what is still sent to us would make the system drop it."""
 
 
-class Heads(HttpToolsProtocol):
-    """Refuses a head that does not end, and closes a connection on which none begins."""
+class Heads(Stalling, HttpToolsProtocol):
+    """Refuses a head that does not end, closes a connection on which none begins, and cuts one that takes no answer."""
 
     _head_bytes: int | None = 0
     """What came of the head that is under way, None while none is."""
     _refused = False
     _late: asyncio.TimerHandle | None = None
 
-    def __init__(self, *, seconds: float, **given: Any) -> None:  # noqa: ANN401 - uvicorn's
+    def __init__(self, *, seconds: float, stall_seconds: float, **given: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(**given)
         self._seconds = seconds
+        self.stall_seconds = stall_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Begin to wait for the first head."""
@@ -76,6 +79,6 @@ class Heads(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-def protocol(*, seconds: float) -> Any:  # noqa: ANN401 - uvicorn calls what should be a type
-    """Return what uvicorn is to make of each connection; a head has so many seconds to come."""
-    return partial(Heads, seconds=seconds)
+def protocol(*, seconds: float, stall_seconds: float) -> Any:  # noqa: ANN401 - uvicorn calls what should be a type
+    """Return what uvicorn is to make of each connection; a head has so many seconds to come, an answer to be taken."""
+    return partial(Heads, seconds=seconds, stall_seconds=stall_seconds)

@@ -1,7 +1,7 @@
 """The gateway: Postgres, the feed, the wake-ups and the API, wired into one ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import carriers, duties, graphiql
 from app.admission import opened_gate
@@ -26,8 +27,9 @@ from app.hub import Window
 from app.identity import Identity
 from app.metrics import Metrics
 from app.observing import Observing
+from app.requests import name_socket
 from app.settings import Settings
-from app.subscriptions import SocketLimits
+from app.sockets import SocketLimits
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import run_about, work
@@ -48,6 +50,7 @@ from schema.context import Context
 
 log = structlog.get_logger(__name__)
 
+GRAPHQL = "/graphql"
 READY_SECONDS = 1.0
 FEED_SECONDS = 10.0
 """A process that has not caught up with the feed for so long tells of yesterday's stock."""
@@ -94,13 +97,31 @@ class Gateway:
         )
 
 
+class Application(Starlette):
+    """Requests go through what stands around them, a socket goes to its door at once: layers would last as long as it.
+
+    `doors` are the applications of sockets, by their paths.
+    """
+
+    doors: Mapping[str, ASGIApp]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or serve one socket."""
+        door = self.doors.get(scope["path"]) if scope["type"] == "websocket" else None
+        if door is None:
+            await super().__call__(scope, receive, send)
+        else:
+            name_socket(scope)
+            await door(scope, receive, send)
+
+
 def create_app(
     settings: Settings,
     dsn: str,
     *,
     schema: Schema | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Starlette:
+) -> Application:
     """Return the gateway to the Postgres at `dsn`; `schema` is the whole API unless another is given.
 
     Whoever serves it sets `app.state.stopping` when it begins to stop: streams of events end then.
@@ -127,7 +148,8 @@ def create_app(
         observing.close()
 
     routes = [*_routes(view, metrics), *Doors(settings, now).routes()]
-    app = Starlette(routes=routes, middleware=[*observing.middleware(), *_middleware(settings)], lifespan=lifespan)
+    app = Application(routes=routes, middleware=[*observing.middleware(), *_middleware(settings)], lifespan=lifespan)
+    app.doors = {GRAPHQL: view}
     app.state.stopping = view.stopping
     return app
 
@@ -165,8 +187,7 @@ def _window(settings: Settings) -> Window:
 
 def _routes(view: GraphQLView, metrics: Metrics) -> list[BaseRoute]:
     return [
-        Route("/graphql", view),
-        WebSocketRoute("/graphql", view),
+        Route(GRAPHQL, view),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
         Route("/metrics", metrics.page),

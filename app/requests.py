@@ -12,18 +12,17 @@ _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestIds:
-    """Gives each request, and each socket, its id."""
+    """Gives each request its id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, with the id bound to what is logged; an answer carries it."""
-        if scope["type"] not in {"http", "websocket"}:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _USABLE.fullmatch(given) else secrets.token_hex(8)
+        request_id = _id(scope)
 
         async def carrying(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -32,6 +31,16 @@ class RequestIds:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._app(scope, receive, carrying)
+
+
+def name_socket(scope: Scope) -> None:
+    """Give a socket its id, in the task that serves it, which ends with it."""
+    structlog.contextvars.bind_contextvars(request_id=_id(scope))
+
+
+def _id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(HEADER, "")
+    return given if _USABLE.fullmatch(given) else secrets.token_hex(8)
 
 
 def current() -> str | None:

@@ -113,7 +113,7 @@ def _serve_here(
     module, _, name = application.partition(":")
     config = uvicorn.Config(
         getattr(importlib.import_module(module), name)(settings, dsn),
-        http=heads.protocol(seconds=settings.head_seconds),
+        http=heads.protocol(seconds=settings.head_seconds, stall_seconds=settings.ws_stall_seconds),
         ws=wire.protocol(stall_seconds=settings.ws_stall_seconds, direct=settings.direct_write),
         ws_ping_interval=None,  # the pings are those of graphql-transport-ws
         ws_max_size=settings.ws_max_size,

@@ -243,7 +243,9 @@ class Settings(BaseSettings):
         default=None, description="The manifest, Apollo's or Relay's, of the documents that clients name by their ids."
     )
     only_trusted_documents: bool = Field(default=False, description="Whether no other documents are served.")
-    ws_max_size: int = Field(default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes.")
+    ws_max_size: int = Field(
+        default=131_072, ge=1024, description="The largest message on a WebSocket, in bytes; else 1009."
+    )
     ws_init_seconds: int = Field(
         default=10, ge=1, le=300, description="Seconds in which a new WebSocket has to show its token; else 4408."
     )
@@ -251,9 +253,14 @@ class Settings(BaseSettings):
         default=30, ge=1, le=3600, description="Seconds between two pings; without a pong in between 4408."
     )
     ws_stall_seconds: int = Field(
-        default=10, ge=1, le=300, description="Seconds after which a WebSocket that takes nothing is cut off."
+        default=10,
+        ge=1,
+        le=300,
+        description="Seconds after which a connection, a WebSocket or another, that takes nothing is cut off.",
     )
-    ws_operations: int = Field(default=100, ge=1, description="Operations under way on one WebSocket at most.")
+    ws_operations: int = Field(
+        default=100, ge=1, description="Operations under way on one WebSocket at most; else 4429."
+    )
     ws_of_a_token: int = Field(
         default=1_000, ge=1, description="WebSockets of one token in each process at most; else 4429."
     )

@@ -59,6 +59,7 @@ async def told(member: Member) -> Events:
             if frame is None:
                 break
             yield f"id: {frame.cursor}\r\nevent: next\r\ndata: {frame.payload.decode()}\r\n\r\n"
+            member.cursor = frame.cursor
         async for event in failed(member.run.errors):
             yield event
     except FellBehind:

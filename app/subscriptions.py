@@ -1,8 +1,7 @@
 """One WebSocket: graphql-transport-ws, within limits, and with an authority that ends."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +31,7 @@ from app.auth import Unauthorized
 from app.faults import present
 from app.hub import Asking, FellBehind, Hub, Member
 from app.jwks import KeysUnavailable
+from app.sockets import Sockets
 from app.wire import EXTENSION, Wire, text_frame
 from domain.feed import Cursor
 from domain.transaction import OUTAGES
@@ -45,46 +45,6 @@ SERVICE_RESTART = 1012
 TRY_AGAIN = 1013
 LAST_SECONDS = 5.0
 """For queries and mutations under way when the server stops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketLimits:
-    """What a socket may take, and how many there may be of a kind in this process."""
-
-    init_seconds: float = 10.0
-    ping_seconds: float = 30.0
-    """Between two pings; the first has to be answered before the second."""
-    operations: int = 100
-    of_a_token: int = 1_000
-    of_an_address: int = 10_000
-
-
-@dataclass(slots=True)
-class Sockets:
-    """The open sockets of this process."""
-
-    limits: SocketLimits
-    _open: Counter[tuple[str, Hashable]] = field(default_factory=Counter)
-    _count: int = 0
-
-    def __len__(self) -> int:
-        """Return how many are open."""
-        return self._count
-
-    def enter(self, whose: tuple[str, Hashable], most: int) -> bool:
-        """Count a socket of an address or a token, unless there are as many as may be."""
-        if self._open[whose] >= most:
-            return False
-        self._open[whose] += 1
-        self._count += whose[0] == "address"
-        return True
-
-    def leave(self, whose: tuple[str, Hashable]) -> None:
-        """Count it out."""
-        self._open[whose] -= 1
-        self._count -= whose[0] == "address"
-        if not self._open[whose]:
-            del self._open[whose]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +74,13 @@ class Session:
 
 class TextAdapter(ASGIWebSocketAdapter):
     """Sends JSON as text frames: orjson makes bytes, which would travel as binary ones."""
+
+    async def receive(self) -> MutableMapping[str, Any] | None:
+        """Wait for the next message; None where the socket is closed, by whichever side."""
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            return None
+        message = await self.ws.receive()
+        return message if message["type"] == "websocket.receive" else None
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send one message; WebSocketDisconnected where nobody is there any more."""
@@ -145,7 +112,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
     """Speaks graphql-transport-ws on one socket until it closes."""
 
     websocket: TextAdapter
-    _timers: list[asyncio.TimerHandle]
+    _timer: asyncio.TimerHandle | None = None
+    """Until the caller has to have shown a token, then until the next ping or the token's end."""
     _tasks: set[asyncio.Task[None]]
     _members: dict[str, Member]
     _counted: list[tuple[str, Hashable]]
@@ -154,10 +122,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
 
     async def handle(self) -> None:
         """Serve the socket; leave nothing running behind it."""
-        self._timers, self._tasks, self._members, self._counted = [], set(), {}, []
-        client = self.websocket.ws.client
+        self._tasks, self._members, self._counted = set(), {}, []
+        client, limits = self.websocket.ws.client, self.context.sockets.limits
         try:
-            limits = self.context.sockets.limits
             if not self._count(("address", client and client.host), limits.of_an_address):
                 await self.websocket.close(TOO_MANY, "Too many sockets from this address")
                 return
@@ -166,15 +133,37 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             if wire is not None:
                 wire.on_stop = self._stop
                 wire.settle()
-            await super().handle()
+            self._timer = asyncio.get_running_loop().call_later(limits.init_seconds, self._end_silent)
+            await self._listen()
         finally:
-            for timer in self._timers:
-                timer.cancel()
+            await self.shutdown()
+            if self._timer is not None:
+                self._timer.cancel()
             for task in self._tasks:
                 task.cancel()
             for whose in self._counted:
                 self.context.sockets.leave(whose)
             self.context.count = self.context.close = None
+
+    async def _listen(self) -> None:
+        """Answer each message until the socket closes; hold none of them while waiting for the next."""
+        with suppress(WebSocketDisconnected):
+            while (received := await self.websocket.receive()) is not None:
+                text = received.get("text")
+                del received
+                if text is None:
+                    await self.handle_invalid_message("WebSocket message type must be text")
+                    continue
+                await self._answer(text)
+                del text
+
+    async def _answer(self, text: str) -> None:
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            await self.handle_invalid_message("WebSocket message must be valid JSON")
+        else:
+            await self.handle_message(message)
 
     async def handle_message(self, message: Message) -> None:
         """Answer one message, or close 4400 where it is none of the protocol's."""
@@ -189,12 +178,28 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         again = self.connection_init_received
         await super().handle_connection_init({"type": "connection_init", "payload": message.get("payload") or {}})
         self.context.connection_params = {}
-        viewer, limits = self.context.viewer, self.context.sockets.limits
-        if viewer is None or again or not self.connection_acknowledged:
-            return
-        call_later = asyncio.get_running_loop().call_later
+        if self.context.viewer is not None and not again and self.connection_acknowledged:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        """Be back for the next ping, or when the token ends."""
+        viewer, limits = cast("Viewer", self.context.viewer), self.context.sockets.limits
         left = (viewer.expires_at - self.context.now()).total_seconds()
-        self._timers = [call_later(left, self._expire), call_later(limits.ping_seconds, self._ping)]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(min(left, limits.ping_seconds), self._look)
+
+    def _look(self) -> None:
+        if cast("Viewer", self.context.viewer).expires_at <= self.context.now():
+            self._expire()
+        else:
+            self._look_later()
+            self._ping()
+
+    def _end_silent(self) -> None:
+        if not self.connection_init_received:
+            self.connection_timed_out = True
+            self._soon(self.websocket.close(TIMEOUT, "Connection initialisation timeout"))
 
     async def handle_pong(self, message: PongMessage) -> None:  # noqa: ARG002 - Strawberry passes it
         """Note that somebody is there."""
@@ -207,6 +212,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             await self.send_message({"id": message["id"], "type": "error", "payload": [fault.formatted]})
         elif (viewer := self.context.viewer) is None or not self.connection_acknowledged:
             await super().handle_subscribe(message)
+        elif message["id"] not in self.operations and len(self.operations) >= self.context.sockets.limits.operations:
+            await self.websocket.close(TOO_MANY, "Too many operations on this socket")
         elif await self._is_good():
             await self._admit(message, viewer)
         else:
@@ -274,6 +281,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         try:
             while (frame := await member.next()) is not None:
                 await self.websocket.send_text(frame.encoded(head, bytes.decode))
+                member.cursor = frame.cursor
             if member.run.errors:
                 await operation.send_initial_errors(member.run.errors)
         except FellBehind:
@@ -309,8 +317,6 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             return
         self._unanswered = True
         self._soon(self._send_ping())
-        seconds = self.context.sockets.limits.ping_seconds
-        self._timers[-1] = asyncio.get_running_loop().call_later(seconds, self._ping)
 
     async def _send_ping(self) -> None:
         """Send a ping; where all subscriptions stand at one cursor, with it: a quiet one's would else grow too old."""
@@ -320,7 +326,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         passed = self._passed()
         told = max((member.cursor for member in self._members.values()), default=None)
         with suppress(WebSocketDisconnected):
-            if passed is not None and told is not None and passed >= told:
+            if (
+                passed is not None
+                and told is not None
+                and passed >= told
+                and len(self._members) == len(self.operations)
+            ):
                 await self.send_message({"type": "ping", "payload": {"cursor": str(passed)}})
             else:
                 await self.send_message({"type": "ping"})

@@ -1,30 +1,45 @@
 """A WebSocket on its TCP connection: cut where it takes nothing, told when the server stops, written to directly."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+
+from app.stalling import Stalling
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 
 EXTENSION = "crossdock.wire"
 """Under this name the scope of a socket holds its Wire."""
 TEXT, SHORT, MEDIUM = b"\x81", 125, 2**16
 """The first byte of a whole text frame, and the bounds of the forms in which its length is told (RFC 6455, 5.2)."""
+HELD_BYTES = 65_536
 
 
-class Wire(WebSocketsSansIOProtocol):
-    """Uvicorn's protocol, which is told to close rather than cut off while something is under way."""
+class Wire(Stalling, WebSocketsSansIOProtocol):
+    """Uvicorn's protocol, which is told to close rather than cut off while something is under way.
+
+    Texts that are sent in one turn of the loop are written together: to write costs more than all else about a small
+    one, and whoever comes back with a cursor is sent many.
+    """
 
     on_stop: Callable[[], None] | None = None
     """Called instead of closing when the server stops; who sets it closes the socket soon."""
-    _stalled: asyncio.TimerHandle | None = None
+    _held: Sequence[bytes] = ()
+    _held_bytes = 0
 
     def __init__(self, *, stall_seconds: float, direct: bool, **given: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(**given)
         self.stall_seconds = stall_seconds
         self.direct = direct
+        # asyncio's own would be 4 KiB of a socket's memory: the blocks of five deques that hold next to nothing.
+        self.queue = cast("asyncio.Queue[ASGIReceiveEvent]", Messages())
+        self.writable = cast("asyncio.Event", Gate())
 
     def handle_connect(self, event: Request) -> None:
         """Begin, and be found in the scope."""
@@ -32,20 +47,9 @@ class Wire(WebSocketsSansIOProtocol):
         if not self.close_sent:
             cast("dict[str, object]", self.scope["extensions"])[EXTENSION] = self
 
-    def pause_writing(self) -> None:
-        """Cut the connection unless what waits is taken in time."""
-        super().pause_writing()
-        self._stalled = self.loop.call_later(self.stall_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Go on."""
-        super().resume_writing()
-        self._rest()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind, and no circle: what was not taken would wait in it for the garbage collector."""
-        self._rest()
-        self.on_stop = None
+        self.on_stop, self._held = None, ()
         if self.handshake_initiated:
             self.scope["extensions"] = {}
         super().connection_lost(exc)
@@ -55,11 +59,25 @@ class Wire(WebSocketsSansIOProtocol):
         if self.on_stop is not None and not self.close_sent:
             self.on_stop()
         else:
+            self._flush()
             super().shutdown()
 
     def settle(self) -> None:
         """Forget the handshake once it is over: some KiB of headers."""
         del self.request, self.response
+        self.scope["headers"] = []
+
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Take a message of the application's; a text goes with the others of this turn."""
+        if message["type"] != "websocket.send" or message.get("text") is None or not self.handshake_complete:
+            self._flush()
+            await super().send(message)
+            return
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise ClientDisconnected
+        self._hold(text_frame(cast("str", message["text"]).encode()))
 
     def end(self) -> None:
         """Cut the connection unless the peer, which was told to close, does so in time."""
@@ -71,13 +89,87 @@ class Wire(WebSocketsSansIOProtocol):
         """Write a frame at once, or say that others have to be taken first."""
         if self.close_sent or not self.writable.is_set() or self.transport.is_closing():
             return False
-        self.transport.write(frame)
+        if self._held:
+            self._hold(frame)
+        else:
+            self.transport.write(frame)
         return True
 
-    def _rest(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+    def _hold(self, frame: bytes) -> None:
+        if not self._held:
+            self._held = []
+            self.loop.call_soon(self._flush)
+        cast("list[bytes]", self._held).append(frame)
+        self._held_bytes += len(frame)
+        if self._held_bytes > HELD_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        held, self._held, self._held_bytes = self._held, (), 0
+        if held and not self.transport.is_closing():
+            self.transport.write(b"".join(held))
+
+
+class Messages:
+    """What uvicorn asks of a queue, for one who takes."""
+
+    __slots__ = ("_left", "_waiting")
+
+    def __init__(self) -> None:
+        self._left: list[ASGIReceiveEvent] = []
+        self._waiting: asyncio.Future[None] | None = None
+
+    def empty(self) -> bool:
+        """Say whether nothing is left to take."""
+        return not self._left
+
+    def put_nowait(self, message: "ASGIReceiveEvent") -> None:
+        """Add a message."""
+        self._left.append(message)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def get(self) -> "ASGIReceiveEvent":
+        """Take the next message, once there is one."""
+        while not self._left:
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        return self._left.pop(0)
+
+
+class Gate:
+    """What uvicorn asks of an event: open at first, and those who wait pass in the order in which they came."""
+
+    __slots__ = ("_open", "_waiting")
+
+    def __init__(self) -> None:
+        self._open = True
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        """Say whether it is open."""
+        return self._open
+
+    def set(self) -> None:
+        """Open it."""
+        self._open = True
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
+    def clear(self) -> None:
+        """Close it."""
+        self._open = False
+
+    async def wait(self) -> None:
+        """Pass, once it is open."""
+        while not self._open:
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
 
 
 def protocol(*, stall_seconds: float, direct: bool) -> Any:  # noqa: ANN401 - uvicorn calls what should be a type

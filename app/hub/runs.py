@@ -103,7 +103,10 @@ class Runs:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One subscriber: a cursor in a run. `push` writes a frame at once where it can, and says whether it did."""
+    """One subscriber: a cursor in a run, which whoever sends the next frame moves on once that is sent.
+
+    `push` writes a frame at once where it can, and says whether it did.
+    """
 
     run: "Run"
     cursor: Cursor
@@ -120,7 +123,6 @@ class Member:
                 await self._waiting
             finally:
                 self._waiting = None
-        self.cursor = frame.cursor
         return frame
 
     def tell(self, frame: Frame | None = None) -> None:

@@ -10,7 +10,8 @@ import psutil
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
@@ -47,7 +48,8 @@ class Bare:
     def __init__(self) -> None:
         self.sockets: set[WebSocket] = set()
 
-    async def serve(self, socket: WebSocket) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
         await socket.accept("graphql-transport-ws")
         self.sockets.add(socket)
         try:
@@ -63,7 +65,7 @@ class Bare:
         return JSONResponse({"began": began})
 
 
-def create_app(settings: Settings, dsn: str) -> Starlette:
+def create_app(settings: Settings, dsn: str) -> main.Application:
     app = main.create_app(settings, dsn)
     bare, naive = Bare(), Naive(app)
 
@@ -94,10 +96,9 @@ def create_app(settings: Settings, dsn: str) -> Starlette:
         found = (await app.state.gateway.networks.current()).locations
         return JSONResponse([global_id("Location", str(each)) for each in found])
 
+    app.doors = {**app.doors, "/naive": naive, "/bare": bare}
     app.router.routes += [
         Route("/places", places),
-        WebSocketRoute("/naive", naive),
-        WebSocketRoute("/bare", bare.serve),
         Route("/broadcast", bare.broadcast, methods=["POST"]),
         Route("/tell", tell, methods=["POST"]),
         Route("/usage", usage),

@@ -42,7 +42,7 @@ async def serving(
     """Yield the address, host:port, at which the application answers; the system takes little that nobody reads."""
     config = uvicorn.Config(
         app,
-        http=heads.protocol(seconds=head_seconds),
+        http=heads.protocol(seconds=head_seconds, stall_seconds=stall_seconds),
         ws=wire.protocol(stall_seconds=stall_seconds, direct=direct),
         ws_ping_interval=None,
         ws_max_size=131_072,

@@ -18,7 +18,7 @@ from app.admission import opened_gate
 from app.execution import build_schema
 from app.graphql import GraphQLView
 from app.settings import Settings
-from app.subscriptions import SocketLimits
+from app.sockets import SocketLimits
 from domain.errors import InvalidInput
 from domain.feed import Cursor, CursorExpired
 from domain.viewer import Viewer
