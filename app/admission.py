@@ -18,8 +18,9 @@ from app.trusted import check, manifest
 from domain.viewer import Viewer
 from domain.vocabulary import Role
 
-CHARACTERS_A_POINT = 20
-"""Reading a document that is not kept takes about as long as so many characters of it are plain fields."""
+READING = 100
+CHARACTERS_A_POINT = 3
+"""Points for a document that is not kept, and how many of its characters take as long to read as a plain field."""
 
 LIMITS = {Role.STOREFRONT: 20_000, Role.STORE: 50_000, Role.OPERATIONS: 200_000, Role.ADMIN: 200_000}
 """The most points that one operation may cost."""
@@ -67,7 +68,7 @@ class Gate:
         """Return the operation to run. Raises NotRun and Refused."""
         text = self._text(asked)
         if not self.documents.holds(text):
-            await self._pay(viewer, address, len(text) // CHARACTERS_A_POINT)
+            await self._pay(viewer, address, READING + len(text) // CHARACTERS_A_POINT)
         document = self.documents.read(text)
         self.documents.know(document, asked.extensions)
         operation = self._operation(document, asked, allowed)

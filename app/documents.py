@@ -13,12 +13,11 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     parse,
-    specified_rules,
 )
 from strawberry.schema.schema import validate_document
 
 from app.costs import Price, price
-from app.limits import Limits, NoNul
+from app.limits import Limits
 
 KEPT_DOCUMENTS = 1_000
 KEPT_BYTES = 32 * 2**20
@@ -62,7 +61,7 @@ class Documents:
     _rules: tuple[type[ASTValidationRule], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rules = self.limits.rules()
+        self._rules = self.limits.rules
         self._trusted_texts = frozenset(self.trusted.values())
 
     def text(self, query: str | None, extensions: Mapping[str, object], document_id: str | None = None) -> str:
@@ -125,10 +124,8 @@ class Documents:
     def _read(self, text: str) -> Document:
         try:
             node = parse(text, max_tokens=self.limits.tokens)
-            # The limits come first: the other rules are not cheap on a document that is built to hurt.
-            errors = validate_document(self.schema, node, self._rules) or validate_document(
-                self.schema, node, (*specified_rules, NoNul)
-            )
+            # The limits come first: the rules are not cheap on a document that is built to hurt.
+            errors = self.limits.errors(node) or validate_document(self.schema, node, self._rules)
             operations = {
                 part.name.value if part.name else None: part
                 for part in node.definitions

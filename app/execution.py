@@ -56,16 +56,16 @@ class Schema(strawberry.Schema):
         seconds = self.time_limit.total_seconds()
         try:
             with self.watch(operation_name or next(iter(document.operations))):
-                async with asyncio.timeout(seconds):
-                    result = execute(
-                        self._schema,
-                        document.node,
-                        context_value=context,
-                        variable_values=variables,
-                        operation_name=operation_name,
-                        is_awaitable=cast("Any", optimized_is_awaitable),
-                    )
-                    if inspect.isawaitable(result):
+                result = execute(
+                    self._schema,
+                    document.node,
+                    context_value=context,
+                    variable_values=variables,
+                    operation_name=operation_name,
+                    is_awaitable=cast("Any", optimized_is_awaitable),
+                )
+                if inspect.isawaitable(result):
+                    async with asyncio.timeout(seconds):
                         result = await result
         except TimeoutError:
             message = f"The operation took longer than {seconds:g} s and was stopped."

@@ -1,7 +1,7 @@
-"""How large a document may be, and what no text in it may hold: validation rules that come before all others."""
+"""How large a document may be, which is measured before all else, and what no text in it may hold."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from graphql import (
     ASTValidationRule,
@@ -15,6 +15,7 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     StringValueNode,
+    specified_rules,
 )
 
 NUL = "\0"
@@ -22,22 +23,42 @@ NUL = "\0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most an operation may hold, with every fragment counted where it is used; `tokens` are the document's.
+    """The most an operation may hold, with every fragment counted where it is used.
 
-    Without `introspection` no document may ask for the schema.
+    `tokens` and `operations` are the document's. Without `introspection` no document may ask for the schema.
     """
 
-    tokens: int = 10_000
+    tokens: int = 5_000
+    operations: int = 50
     depth: int = 15
     fields: int = 500
     aliases: int = 100
     directives: int = 100
+    repeats: int = 50
+    """Of one name in one place of the answer: that they agree is checked in pairs."""
     introspection: bool = True
 
+    @property
     def rules(self) -> tuple[type[ASTValidationRule], ...]:
-        """Return the rules that refuse the rest. To be made once: validation is cached by its rules."""
-        limited: type[ASTValidationRule] = type("Limited", (_Limited,), {"limits": self})
-        return (limited,) if self.introspection else (limited, NoSchemaIntrospectionCustomRule)
+        """Return the rules of validation. Their number and their time are bounded by what `errors` lets through."""
+        shown = () if self.introspection else (NoSchemaIntrospectionCustomRule,)
+        return (*specified_rules, NoNul, *shown)
+
+    def errors(self, document: DocumentNode) -> list[GraphQLError]:
+        """Say where a document is too deep, too long or too repetitive; introspection has graphql-core's own rule."""
+        operations = [part for part in document.definitions if isinstance(part, OperationDefinitionNode)]
+        if len(operations) > self.operations:
+            return [_too_much("The document", "operations", len(operations), self.operations, None)]
+        measure, found = _Measure(document), []
+        for operation in operations:
+            size, _ = measure.of(operation.selection_set)
+            size = size._replace(directives=size.directives + len(operation.directives or ()))
+            found += [
+                _too_much("The operation", what, count, most, operation)
+                for what, count in size._asdict().items()
+                if count > (most := getattr(self, what))
+            ]
+        return found
 
 
 class _Size(NamedTuple):
@@ -45,63 +66,60 @@ class _Size(NamedTuple):
     fields: int = 0
     aliases: int = 0
     directives: int = 0
+    repeats: int = 0
 
 
-class _Limited(ASTValidationRule):
-    """Refuse operations that are too deep, too long or too repetitive.
+_Names: TypeAlias = dict[str, int]
 
-    Introspection is measured by graphql-core's own rule.
-    """
 
-    limits: ClassVar[Limits]
+class _Measure:
+    """Measures what is selected, each fragment once, and counts the names under which it stands in the answer."""
 
-    def enter_document(self, node: DocumentNode, *_: object) -> None:
-        """Measure each operation."""
+    def __init__(self, document: DocumentNode) -> None:
         self._fragments = {
-            part.name.value: part for part in node.definitions if isinstance(part, FragmentDefinitionNode)
+            part.name.value: part for part in document.definitions if isinstance(part, FragmentDefinitionNode)
         }
-        self._measured: dict[str, _Size] = {}
-        for part in node.definitions:
-            if isinstance(part, OperationDefinitionNode):
-                size = self._measure(part.selection_set)
-                size = size._replace(directives=size.directives + len(part.directives or ()))
-                for what, found in zip(_Size._fields, size, strict=True):
-                    most = getattr(self.limits, what)
-                    if found > most:
-                        message = f"The operation has {what} {found}; the most is {most}."
-                        self.report_error(GraphQLError(message, part))
+        self._measured: dict[str, tuple[_Size, _Names]] = {}
 
-    def _measure(self, selections: SelectionSetNode) -> _Size:
-        size = _Size()
+    def of(self, selections: SelectionSetNode) -> tuple[_Size, _Names]:
+        """Return the size of what is selected, and how often it says each name."""
+        size, names = _Size(), _Names()
         for selection in selections.selections:
             if isinstance(selection, FragmentSpreadNode):
-                inner = self._measure_fragment(selection.name.value)
+                inner, said = self._fragment(selection.name.value)
             elif isinstance(selection, FieldNode):
-                inner = self._measure_field(selection)
+                inner, said = self._field(selection), {(selection.alias or selection.name).value: 1}
             else:
-                inner = self._measure(cast("InlineFragmentNode", selection).selection_set)
+                inner, said = self.of(cast("InlineFragmentNode", selection).selection_set)
+            for name, count in said.items():
+                names[name] = names.get(name, 0) + count
             size = _Size(
                 max(size.depth, inner.depth),
                 size.fields + inner.fields,
                 size.aliases + inner.aliases,
                 size.directives + inner.directives + len(selection.directives or ()),
+                max(size.repeats, inner.repeats),
             )
-        return size
+        return size._replace(repeats=max(size.repeats, *names.values(), 0)), names
 
-    def _measure_field(self, node: FieldNode) -> _Size:
+    def _field(self, node: FieldNode) -> _Size:
         alias = int(node.alias is not None)
         if node.selection_set is None or node.name.value in {"__schema", "__type"}:
             return _Size(1, 1, alias)
-        inner = self._measure(node.selection_set)
+        inner, _ = self.of(node.selection_set)
         return inner._replace(depth=inner.depth + 1, fields=inner.fields + 1, aliases=inner.aliases + alias)
 
-    def _measure_fragment(self, name: str) -> _Size:
+    def _fragment(self, name: str) -> tuple[_Size, _Names]:
         if name not in self._measured:
-            self._measured[name] = _Size()  # a fragment within itself is refused by a rule of its own
+            self._measured[name] = _Size(), {}  # a fragment within itself is refused by a rule of its own
             fragment = self._fragments.get(name)
             if fragment is not None:
-                self._measured[name] = self._measure(fragment.selection_set)
+                self._measured[name] = self.of(fragment.selection_set)
         return self._measured[name]
+
+
+def _too_much(whose: str, what: str, found: int, most: int, node: OperationDefinitionNode | None) -> GraphQLError:
+    return GraphQLError(f"{whose} has {what} {found}; the most is {most}.", node)
 
 
 class NoNul(ASTValidationRule):

@@ -1,7 +1,7 @@
 """What operators see of a process: figures, traces, and the id of each request."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
@@ -21,15 +21,15 @@ class Observing:
         self._metrics = metrics
         self._traces = _tracing() if settings.tracing else None
 
+    def operation(self, name: str | None) -> AbstractContextManager[None]:
+        """Return what stands around an operation of that name."""
+        return self._metrics.operation(name) if self._traces is None else self._traced(name)
+
     @contextmanager
-    def operation(self, name: str | None) -> Iterator[None]:
-        """Stand around an operation of that name."""
-        with self._metrics.operation(name):
-            if self._traces is None:
-                yield
-            else:
-                with self._traces.operation(name):
-                    yield
+    def _traced(self, name: str | None) -> Iterator[None]:
+        assert self._traces is not None  # noqa: S101 - asked before
+        with self._metrics.operation(name), self._traces.operation(name):
+            yield
 
     def middleware(self) -> list[Middleware]:
         """Return what stands around requests, the outermost first."""

@@ -29,8 +29,11 @@ class RequestIds:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        before = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self._app(scope, receive, carrying)
+        finally:
+            structlog.contextvars.reset_contextvars(**before)
 
 
 def name_socket(scope: Scope) -> None:

@@ -214,7 +214,7 @@ class Settings(BaseSettings):
     operation_seconds: int = Field(
         default=20, ge=1, le=600, description="Seconds after which a query or a mutation is stopped, with its SQL."
     )
-    max_tokens: int = Field(default=10_000, ge=100, description="The most tokens of a document.")
+    max_tokens: int = Field(default=5_000, ge=100, description="The most tokens of a document.")
     max_depth: int = Field(default=15, ge=5, description="The deepest nesting of an operation.")
     max_fields: int = Field(default=500, ge=10, description="The most fields of an operation.")
     max_aliases: int = Field(default=100, ge=0, description="The most aliases of an operation.")

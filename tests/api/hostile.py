@@ -47,13 +47,20 @@ ATTACKS = (
             + " ".join(f"fragment F{n} on Viewer {{ ...F{(n + 1) % 300} ...F{(n + 7) % 300} }}" for n in range(300))
         ),
     ),
-    Attack(name="directive overload", body=_query("{ viewer { name " + "@include(if: true) " * 1_000 + "} }")),
-    Attack(name="unknown directives", body=_query("{ viewer { name " + "@x " * 3_000 + "} }")),
+    Attack(name="directive overload", body=_query("{ viewer { name " + "@include(if: true) " * 600 + "} }")),
+    Attack(name="unknown directives", body=_query("{ viewer { name " + "@x " * 2_000 + "} }")),
+    Attack(name="one field many times", body=_query("{" + "node(id: 1) { id } " * 200 + "}")),
+    Attack(
+        name="one field many times, in fragments",
+        body=_query("{" + "...A ...B " * 9 + "} " + "".join(
+            f"fragment {name} on Query {{ {'node(id: 1) { id } ' * 12} }} " for name in "AB"
+        )),
+    ),
     Attack(name="many fields", body=_query("{ viewer { " + "name " * 3_000 + "} }")),
     Attack(name="fields that conflict", body=_query("{" + "viewer { a: name a: role } " * 300 + "}")),
     Attack(
         name="many operations",
-        body=_query(" ".join(f"query Q{n} {{ ...F }}" for n in range(1_000)) + "fragment F on Query { nothing }"),
+        body=_query(" ".join(f"query Q{n} {{ ...F }}" for n in range(500)) + "fragment F on Query { nothing }"),
     ),
     Attack(name="many tokens", body=_query("{ viewer { name } } " + "#\n , " * 10 + "x " * 20_000), code="GRAPHQL_PARSE_FAILED"),
     Attack(name="introspection in circles", body=_query(

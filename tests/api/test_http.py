@@ -287,6 +287,13 @@ def nested(depth: int) -> str:
     return "{ inner " * (depth - 1) + "{ name }" + "}" * (depth - 1)
 
 
+def wide(fields: int) -> str:
+    """A document of so many fields, five of them under each alias."""
+    part = "inner { name inner { name inner { __typename } } }"
+    assert fields % 6 == 0
+    return "{" + " ".join(f"a{n}: {part}" for n in range(fields // 6)) + "}"
+
+
 def spread(fragments: int) -> str:
     """A document that doubles with each of its fragments."""
     parts = [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(fragments)]
@@ -297,7 +304,9 @@ def spread(fragments: int) -> str:
     "query",
     [
         nested(MOST.depth + 1),
-        "{" + "echo " * (MOST.fields + 1) + "}",
+        wide(MOST.fields // 6 * 6 + 6),
+        "{" + "echo " * (MOST.repeats + 1) + "}",
+        " ".join(f"query Q{n} {{ echo }}" for n in range(MOST.operations + 1)),
         "{" + " ".join(f"a{n}: echo" for n in range(MOST.aliases + 1)) + "}",
         spread(200),
         "{ ...A } fragment A on Query { inner { name } ...B } fragment B on Query { ...A }",
@@ -311,7 +320,9 @@ async def test_an_operation_past_the_limits_is_refused_before_it_costs_anything(
     assert response.elapsed < timedelta(seconds=2)
 
 
-@pytest.mark.parametrize("query", [nested(MOST.depth), "{" + "echo " * MOST.fields + "}", spread(8)])
+@pytest.mark.parametrize(
+    "query", [nested(MOST.depth), wide(MOST.fields // 6 * 6), "{" + "echo " * MOST.repeats + "}", spread(5)]
+)
 async def test_an_operation_at_the_limits_runs(client: httpx.AsyncClient, query: str) -> None:
     assert (await ask(client, query)).status_code == 200
 
