@@ -47,7 +47,9 @@ async def mark(connection: Connection, order_ids: Sequence[UUID], *, now: dateti
     told_at: dict[UUID, list[UUID]] = dict(places)
     for row in sorted(rows, key=lambda row: row.id):
         told = orders.Told(order_id=row.id, channel=row.channel, location_ids=told_at.get(row.id, []))
-        step = orders.Step(kind=UpdateKind.ORDER_LATE, status=OrderStatus(row.status), message="It will be late.")
+        step = orders.Step(
+            kind=UpdateKind.ORDER_LATE, status=OrderStatus(row.status), message="The promise can no longer be kept."
+        )
         await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
         await feed.record(connection, [orders.fact(told, step, now=now)])
 

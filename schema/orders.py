@@ -115,7 +115,9 @@ class Order(Node):
     promised_earliest: datetime | None
     promised_latest: datetime | None
     late: bool = strawberry.field(description="The promise can no longer be kept.")
-    hold_reason: str | None = strawberry.field(description="Why it is on hold, where somebody said so.")
+    hold_reason: str | None = strawberry.field(
+        description="Why it is on hold, where somebody said so. Whoever may read the order reads it, and its timeline."
+    )
     shipping_price: Money
     total: Money
     version: int

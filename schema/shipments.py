@@ -31,6 +31,10 @@ class Shipment(Node):
     tracking_number: str | None
     tracking_url: str | None
     expected_latest: datetime
+    given_up_at: datetime | None = strawberry.field(
+        description="Since when the order does without what it held, which was sent again, or is cancelled. Null again "
+        "where it arrived after all, in place of what was cancelled."
+    )
 
     @classmethod
     def of(cls, row: ShipmentRow) -> "Shipment":
@@ -41,6 +45,7 @@ class Shipment(Node):
             tracking_number=row.tracking_number,
             tracking_url=row.tracking_url,
             expected_latest=row.expected_latest,
+            given_up_at=row.replaced_at,
         )
 
     @edge(allow=STAFF, description="Where this gateway serves the label, to whoever knows the path.")

@@ -17,7 +17,9 @@ from domain.transfers import TransferRow
 from domain.vocabulary import MovementReason, ShipmentStatus, TransferStatus
 
 ASTRAY, FAILED, LATE, TOLD_TWICE = 0.02, 0.03, 0.02, 0.05
-"""The shares of parcels that never arrive, need a second try or come a day late, and of reports that are repeated."""
+"""The shares of parcels that go astray, need a second try or come a day late, and of reports that are repeated."""
+FOUND, FOUND_AFTER = 0.5, timedelta(days=2)
+"""The share of lost parcels that are delivered in the end, whatever was done about them, and how late."""
 TRANSFERRED_WITHIN = timedelta(hours=20)
 
 
@@ -40,6 +42,10 @@ class Roads:
             return
         random = self.town.chance("parcel", parcel.number)
         arrives = parcel.expected_latest - timedelta(hours=random.uniform(0, 6))
+        if parcel.status == ShipmentStatus.LOST:
+            if self.town.chance("found", parcel.number).random() < FOUND and arrives + FOUND_AFTER <= self.town.now:
+                await self._report(parcel, ShipmentStatus.DELIVERED)
+            return
         second = random.random() < FAILED
         arrives += timedelta(days=1) * (random.random() < LATE)
         if random.random() < ASTRAY and arrives <= self.town.now:
@@ -99,7 +105,8 @@ class Roads:
 
 _UNDER_WAY = """
 SELECT * FROM shipment
- WHERE status IN ('HANDED_OVER', 'IN_TRANSIT', 'OUT_FOR_DELIVERY', 'DELIVERY_FAILED') AND tracking_number IS NOT NULL
+ WHERE status IN ('HANDED_OVER', 'IN_TRANSIT', 'OUT_FOR_DELIVERY', 'DELIVERY_FAILED', 'LOST')
+   AND tracking_number IS NOT NULL
  ORDER BY number
 """
 _MOVING = """

@@ -64,7 +64,8 @@ FIELDS = {
         "allowedActions location order lines carrierService shipments",
     },
     "Shipment": {
-        "everybody": "id status trackingNumber trackingUrl carrierService location lines expectedLatest events",
+        "everybody": "id status trackingNumber trackingUrl carrierService location lines expectedLatest events "
+        "givenUpAt",
         "staff": "labelUrl",
     },
     "TrackingEvent": {"everybody": "at status description"},
@@ -187,7 +188,8 @@ LISTS = {
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
 ORDERS_OWN = {"Order", "OrderLine", "Shipment", "Return", "ReturnLine"}
-NEVER_FILLED = {"Address.region", "Assignment.startBy", "Order.holdReason", "Shipment.trackingUrl"}
+NEVER_FILLED = {"Address.region", "Assignment.startBy", "Order.holdReason", "Shipment.givenUpAt",
+                "Shipment.trackingUrl"}  # fmt: skip
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
