@@ -62,6 +62,12 @@ async def test_one_number_that_arrives_ten_times_at_once_makes_one_order(dsn: st
         answers = await place_at_once([first, second][:gateways], orders)
         assert Counter(answer["__typename"] for answer in answers) == {"Order": 1, "InvalidInputError": 9}
         assert (await first.levels("rug"))["WH"] == (3, 1, 2)
+        async with first.gateway.database.reading() as connection:
+            assert await inventory.check(connection) == []
+            told = await connection.fetchval(
+                "SELECT payload -> 'levels' FROM feed WHERE kind = 'STOCK_CHANGED' ORDER BY xid DESC, id DESC LIMIT 1"
+            )
+        assert (told["sku"][-1], told["reserved"][-1]) == ("rug", 1), "what a loser took is given back, and told"
 
 
 async def test_an_order_that_fails_in_a_batch_takes_nobody_with_it(dsn: str) -> None:
