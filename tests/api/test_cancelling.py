@@ -53,17 +53,36 @@ async def test_cancelling_again_answers_the_order_and_has_no_effect(house: House
     assert await cancel(house, order) == await cancel(house, order)
 
 
-async def test_what_was_picked_is_sold_again_only_once_it_is_back_on_its_shelf(house: House) -> None:
+async def test_an_order_is_cancelled_while_it_is_picked_and_sold_again_only_once_it_is_back_on_its_shelf(
+    house: House,
+) -> None:
     order = await placed(house, ("pen", 3))
     (work,) = await house.work(order["id"])
     await picking(house, work)
     await report(house, work, (2, None))
-    await cancel(house, order)
+    cancelled = await cancel(house, order)
+    assert (cancelled["status"], cancelled["lines"]) == (
+        "CANCELLED", [{"quantity": 3, "fulfilled": 0, "cancelled": 3, "backordered": 0}],
+    )  # fmt: skip
+    told = ", ".join(f'{{lineId: "{line["id"]}", picked: 3}}' for line in work["lines"])
+    for step, arguments in (("reportPicked", f", lines: [{told}]"), ("packAssignment", ""), ("startPicking", "")):
+        refused = await house.do(step, work["id"], "SM", arguments=arguments)
+        assert (refused["__typename"], refused["found"], refused["allowed"]) == (
+            "ActionNotAllowedError", "CANCELLED", ["RESTOCK"],
+        )  # fmt: skip
     assert (await house.levels("pen"))["SM"] == (10, 2, 8)
     for _ in range(2):
         restocked = await house.do("restockAssignment", work["id"], "SM")
         assert (restocked["__typename"], restocked["allowedActions"]) == ("Assignment", [])
         assert (await house.levels("pen"))["SM"] == (10, 0, 10)
+    found = await house.order(order["id"], "status shipments { id } timeline { message }")
+    assert (found["status"], found["shipments"]) == ("CANCELLED", [])
+    assert [entry["message"] for entry in found["timeline"]][-4:] == [
+        f"{order['number']}-1 at Berlin Mitte was called off.",
+        "Cancelled by storefront.",
+        "Nothing is left to fulfil.",
+        f"Berlin Mitte restocked {order['number']}-1.",
+    ]
 
 
 async def test_what_has_left_stays_fulfilled_when_the_rest_is_cancelled(house: House) -> None:

@@ -151,18 +151,43 @@ async def test_packing_waits_until_every_line_is_picked_or_short(house: House) -
     assert refused["message"] == "1 x mug are neither picked nor reported short."
 
 
+async def thrice(house: House, step: str, work: dict[str, Any], arguments: str = "") -> dict[str, Any]:
+    """Take a step at two tablets at once, and once more; return what all of them are answered."""
+    store = work["location"]["code"]
+    at_once = [house.do(step, work["id"], store, arguments=arguments) for _ in range(2)]
+    first, second = await asyncio.gather(*at_once)
+    assert first == second == await house.do(step, work["id"], store, arguments=arguments)
+    assert first["__typename"] == "Assignment", first
+    return dict(first)
+
+
 async def test_repeating_a_step_answers_the_object_and_has_effect_once(house: House) -> None:
-    order = await placed(house, ("pen", 1))
-    (work,) = await house.work(order["id"])
-    steps = [("acceptAssignment", ""), ("startPicking", "")]
-    steps.append(("reportPicked", f', lines: [{{lineId: "{work["lines"][0]["id"]}", picked: 1}}]'))
-    steps += [("packAssignment", ""), ("handOverAssignment", "")]
-    for name, arguments in steps:
-        once = await house.do(name, work["id"], "SM", arguments=arguments)
-        again = await house.do(name, work["id"], "SM", arguments=arguments)
-        assert once == again
-        assert once["__typename"] == "Assignment"
-    assert (await house.levels("pen"))["SM"] == (9, 0, 9)
+    pickup = {"method": "PICKUP", "pickupLocationId": house.ids["SM"], "shipTo": None}
+    sent, fetched = await placed(house, ("pen", 1)), await house.place("fetched", [("pen", 2)], **pickup)
+    refused, stopped = [await placed(house, ("pen", 1), key=key) for key in ("refused", "stopped")]
+    works = {order["id"]: (await house.work(order["id"]))[0] for order in (sent, fetched, refused, stopped)}
+    code = (await house.order(fetched["id"], "pickupCode"))["pickupCode"]
+    ends = {
+        sent["id"]: [("packAssignment", ""), ("handOverAssignment", "")],
+        fetched["id"]: [("packAssignment", ""), ("markReadyForPickup", ""),
+                        ("collectAssignment", f', pickupCode: "{code}"')],
+        stopped["id"]: [],
+    }  # fmt: skip
+    for order, steps in ends.items():
+        work = works[order]
+        picked = f', lines: [{{lineId: "{work["lines"][0]["id"]}", picked: {work["lines"][0]["quantity"]}}}]'
+        begin = [("acceptAssignment", ", expectedVersion: 1"), ("startPicking", ""), ("reportPicked", picked)]
+        for step, arguments in begin + steps:
+            await thrice(house, step, work, arguments)
+    await thrice(house, "rejectAssignment", works[refused["id"]], ', reason: OTHER, note: "No hands"')
+    cancel = f'mutation {{ cancelOrder(id: "{stopped["id"]}") {{ ... on Order {{ status version }} }} }}'
+    answers = [await house.ask(Role.STOREFRONT, cancel) for _ in range(2)]
+    assert answers[0] == answers[1]
+    await thrice(house, "restockAssignment", works[stopped["id"]])
+    assert await house.levels("pen") == {"SM": (7, 0, 7), "SN": (10, 1, 9)}
+    for order in works:
+        said = [entry["message"] for entry in (await house.order(order, "timeline { message }"))["timeline"]]
+        assert len(set(said) - {"Routed to its locations."}) == len(said) - said.count("Routed to its locations.")
 
 
 async def test_two_tablets_that_reject_and_accept_at_once_leave_one_winner(house: House) -> None:

@@ -1,6 +1,8 @@
 """Orders that many people change at once, through two gateways: one wins, the other is told, and the books agree."""
 
 import asyncio
+from collections.abc import Sequence
+from itertools import combinations_with_replacement, product
 from random import Random
 from typing import Any
 
@@ -58,5 +60,69 @@ async def test_whatever_two_do_to_an_order_at_once_the_books_agree(furnished_dsn
             asked = [acts(house, order, random) for order in placed for house in (here, there, here)]
             answers += await asyncio.gather(*asked)
         assert {"Order", "Assignment", "ActionNotAllowedError", "VersionConflictError"} <= set(answers) <= TOLD
+        async with here.gateway.database.reading() as connection:
+            assert await inventory.check(connection) == []
+
+
+CHANGES = {
+    "hold": "holdOrder(id: $order)",
+    "cancel": "cancelOrder(id: $order)",
+    "cancel lines": "cancelOrderLines(id: $order, lines: [{lineId: $line, quantity: 1}], expectedVersion: $version)",
+    "block": "rerouteOrder(id: $order, blockLocations: [$place])",
+    "move": 'changeOrderAddress(id: $order, shipTo: {postalCode: "10115", city: "Berlin", country: "DE"})',
+}
+STEPS = {
+    "reject": "rejectAssignment(id: $work, reason: TOO_BUSY)",
+    "start": "startPicking(id: $work)",
+    "hand over": "handOverAssignment(id: $work)",
+}
+TYPES = {"order": "ID!", "line": "ID!", "version": "Int!", "place": "ID!", "work": "ID!"}
+BEFORE = {
+    "start": ["acceptAssignment(id: $work)"],
+    "hand over": [
+        "acceptAssignment(id: $work)", "startPicking(id: $work)",
+        "reportPicked(id: $work, lines: [{lineId: $picked, picked: 2}])", "packAssignment(id: $work)",
+    ],
+}  # fmt: skip
+SEEN = "status lines { fulfilled cancelled backordered } assignments { status lines { quantity picked } }"
+
+
+async def change(house: House, what: str, known: dict[str, Any]) -> str:
+    """Do something to an order; return the type of the answer."""
+    used = {name: kind for name, kind in {**TYPES, "picked": "ID!"}.items() if f"${name}" in what}
+    head = ", ".join(f"${name}: {kind}" for name, kind in used.items())
+    answer = await house.ask(
+        Role.OPERATIONS, f"mutation ({head}) {{ {what} {{ __typename }} }}", **{name: known[name] for name in used}
+    )
+    return str(answer["__typename"])
+
+
+async def outcome(houses: Sequence[House], pair: tuple[str, str], turn: Sequence[int], *, at_once: bool) -> Any:
+    """Let two people act on a new order, in turn or at once; return what each is answered, and what became of it."""
+    here, _ = houses
+    order = await here.place(f"{pair} {turn} {at_once}", [("pen", 2)], level="SAME_DAY")
+    (work,) = await here.work(order["id"])
+    known = {"order": order["id"], "line": order["lines"][0]["id"], "place": work["location"]["id"]}
+    known |= {"work": work["id"], "picked": work["lines"][0]["id"]}
+    for step in BEFORE.get(pair[1], ()):
+        await change(here, step, known)
+    known["version"] = (await here.order(order["id"]))["version"]
+    acts = [change(houses[n], {**CHANGES, **STEPS}[pair[n]], known) for n in turn]
+    told = await asyncio.gather(*acts) if at_once else [await act for act in acts]
+    answers = sorted(zip((pair[n] for n in turn), told, strict=True))
+    return answers, await here.order(order["id"], SEEN)
+
+
+async def test_two_who_act_at_once_end_as_if_one_had_come_after_the_other(furnished_dsn: str) -> None:
+    pairs = [*combinations_with_replacement(CHANGES, 2), *product(CHANGES, STEPS)]
+    stock = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { updated } }"
+    plenty = [{"sku": "pen", "locationCode": code, "onHand": 1000} for code in ("SM", "SN")]
+    async with opened(furnished_dsn) as here, opened(furnished_dsn) as there:
+        for house in (here, there):
+            await know(house)
+        await here.ask(Role.ADMIN, stock, rows=plenty)
+        for pair in pairs:
+            in_turn = [await outcome((here, there), pair, turn, at_once=False) for turn in ((0, 1), (1, 0))]
+            assert await outcome((here, there), pair, (0, 1), at_once=True) in in_turn, pair
         async with here.gateway.database.reading() as connection:
             assert await inventory.check(connection) == []
