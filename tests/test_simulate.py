@@ -26,3 +26,5 @@ async def test_every_order_ends_and_nothing_is_left_open(dsn: str) -> None:
     said = {row["message"] for row in await connection.fetch("SELECT DISTINCT message FROM timeline")}
     await connection.close()
     assert [each for each in said if not SENTENCE.fullmatch(each)] == []
+    assert summary.returns["CLOSED"] > 3
+    assert set(summary.returns) <= {"CLOSED", "CANCELLED"}

@@ -36,6 +36,44 @@ query Transfers {
 """
 
 
+PARCELS = """
+query Parcels {
+  orders(where: { status: [FULFILLED] }, orderBy: { field: PLACED_AT, direction: ASC }, first: 25) {
+    edges { node { id shipments { trackingNumber } } }
+  }
+}
+"""
+
+RETURNS = """
+query Returns {
+  returns(where: { status: [APPROVED, IN_TRANSIT, RECEIVED, INSPECTED] }, last: 25) {
+    edges { node { id status method trackingNumber announcedLocation { id } lines { id } } }
+  }
+}
+"""
+
+RETURN_OPTIONS = """
+query ReturnOptions($id: ID!) {
+  returnOptions(orderId: $id) { options { method location { id } } lines { orderLine { id } returnable } }
+}
+"""
+
+REQUEST = """
+mutation Request($id: ID!, $line: ID!, $method: ReturnMethod!, $place: ID!, $key: String!) {
+  requestReturn(
+    orderId: $id, lines: [{ orderLineId: $line, quantity: 1, reason: CHANGED_MIND }], method: $method
+    locationId: $place, idempotencyKey: $key
+  ) { __typename ... on UserError { message } }
+}
+"""
+
+TRACK = """
+mutation Track($number: String!, $status: ShipmentStatus!) {
+  recordTracking(trackingNumber: $number, status: $status) { __typename ... on UserError { message } }
+}
+"""
+
+
 def _step(field: str, arguments: str = "", values: str = "") -> str:
     return (
         f"mutation Step($id: ID!{arguments}) "
@@ -52,6 +90,9 @@ HAND_OVER = _step("handOverAssignment")
 READY = _step("markReadyForPickup")
 DISPATCH = _step("dispatchTransfer")
 TAKE_IN = _step("receiveTransfer", ", $lines: [TransferLineInput!]!", ", lines: $lines")
+RECEIVE_RETURN = _step("receiveReturn", ", $place: ID!", ", locationId: $place")
+INSPECT = _step("inspectReturn", ", $lines: [InspectedLineInput!]!", ", lines: $lines")
+CLOSE = _step("closeReturn")
 COLLECT = _step("collectAssignment", ", $code: String!", ", pickupCode: $code")
 
 RECEIVE = """
@@ -64,7 +105,7 @@ mutation Receive($sku: String!, $locationId: ID!, $delta: Int!, $key: String!) {
 
 ALL = (
     *(OPTIONS, PLACE, PICKUP_CODE, WORK, TRANSFERS, ACCEPT, REJECT, START, REPORT, PACK, HAND_OVER, READY, COLLECT),
-    *(DISPATCH, TAKE_IN, RECEIVE),
+    *(DISPATCH, TAKE_IN, RECEIVE, PARCELS, RETURNS, RETURN_OPTIONS, REQUEST, TRACK, RECEIVE_RETURN, INSPECT, CLOSE),
 )
 
 

@@ -7,19 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
-from typing import Any
 from uuid import uuid4
 
 import httpx
-import structlog
 
 from app.demo import operations as say
+from app.demo.caller import Caller, Json, calmly
 from app.demo.carriers import price
 from app.demo.cities import moved
 from app.demo.goods import Good
 from app.demo.network import DemoNetwork
-
-log = structlog.get_logger(__name__)
+from app.demo.returns import Returns
 
 ANSWER_SECONDS = 10.0
 SHOPPERS_AT_ONCE = 10
@@ -32,35 +30,6 @@ RESTOCK_AFTER = 200
 """How many sold lines wait before the truck brings the oldest of them back."""
 LEVELS = {"STANDARD": 5, "EXPRESS": 2, "NEXT_DAY": 2, "SAME_DAY": 2, "INSTANT": 2}
 NAMES = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Tony", "Donald", "Frances", "Niklaus", "Radia")
-
-Json = Mapping[str, Any]
-
-
-class Refused(Exception):
-    """The gateway answered an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Someone with a token."""
-
-    http: httpx.AsyncClient
-    token: str
-
-    async def ask(self, operation: str, **variables: object) -> Any:  # noqa: ANN401 - any field of the API
-        """Return what the operation's one field answers, or raise Refused."""
-        response = await self.http.post(
-            "/graphql",
-            json={"query": operation, "variables": variables},
-            headers={"Authorization": f"Bearer {self.token}"},
-        )
-        answer = response.json()
-        if "errors" in answer:
-            raise Refused(answer["errors"][0]["message"])
-        (said,) = answer["data"].values()
-        if isinstance(said, dict) and "message" in said:
-            raise Refused(said["message"])
-        return said
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +44,10 @@ class Traffic:
     random: Random = field(default_factory=Random)
     sold: deque[tuple[str, str, int]] = field(default_factory=deque)
     """Location id, SKU and quantity of what has left, the oldest first."""
+
+    @property
+    def _returns(self) -> Returns:
+        return Returns(shop=self.shop, stores=self.stores, random=self.random)
 
     @classmethod
     async def run(
@@ -98,7 +71,7 @@ class Traffic:
         while True:
             await asyncio.sleep(self.random.expovariate(self.orders_per_second))
             if len(shopping) < SHOPPERS_AT_ONCE:
-                task = asyncio.create_task(_calmly(self._order()))
+                task = asyncio.create_task(calmly(self._order()))
                 shopping.add(task)
                 task.add_done_callback(shopping.discard)
 
@@ -145,8 +118,9 @@ class Traffic:
         while True:
             await asyncio.sleep(WORK_SECONDS)
             for status, step in self._steps().items():
-                await _calmly(self._work_off(status, step))
-            await _calmly(self._drive())
+                await calmly(self._work_off(status, step))
+            await calmly(self._drive())
+            await calmly(self._returns.act())
 
     def _steps(self) -> Mapping[str, Callable[[Json], Awaitable[None]]]:
         return {
@@ -161,7 +135,7 @@ class Traffic:
         found = await self.stores.ask(say.WORK, status=[status], first=WORK_AT_ONCE)
         for edge in found["edges"]:
             if self.random.random() < PEOPLE_LOOK:
-                await _calmly(step(edge["node"]))
+                await calmly(step(edge["node"]))
 
     async def _drive(self) -> None:
         """Send to stores what they lack, and take it in there."""
@@ -170,9 +144,9 @@ class Traffic:
             if self.random.random() > PEOPLE_LOOK:
                 continue
             if transfer["status"] == "REQUESTED":
-                await _calmly(self.stores.ask(say.DISPATCH, id=transfer["id"]))
+                await calmly(self.stores.ask(say.DISPATCH, id=transfer["id"]))
             else:
-                await _calmly(self.stores.ask(say.TAKE_IN, id=transfer["id"], lines=transfer["lines"]))
+                await calmly(self.stores.ask(say.TAKE_IN, id=transfer["id"], lines=transfer["lines"]))
 
     async def _answer(self, work: Json) -> None:
         if self.random.random() < REJECTS:
@@ -206,6 +180,7 @@ class Traffic:
         order = await self.shop.ask(say.PICKUP_CODE, id=work["order"]["id"])
         await self.stores.ask(say.COLLECT, id=work["id"], code=order["pickupCode"])
         self._note_sold(work)
+        await self._returns.perhaps(work["order"]["id"])
 
     def _note_sold(self, work: Json) -> None:
         self.sold.extend((work["location"]["id"], line["sku"], line["quantity"]) for line in work["lines"])
@@ -217,11 +192,4 @@ class Traffic:
             while len(self.sold) > RESTOCK_AFTER:
                 location_id, sku, quantity = self.sold.popleft()
                 received = {"sku": sku, "locationId": location_id, "delta": quantity, "key": str(uuid4())}
-                await _calmly(self.office.ask(say.RECEIVE, **received))
-
-
-async def _calmly(work: Awaitable[object]) -> None:
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001 - people go on, whatever happens
-        log.debug("demo_refused", error=str(error) or type(error).__name__)
+                await calmly(self.office.ask(say.RECEIVE, **received))

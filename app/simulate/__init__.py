@@ -14,6 +14,7 @@ from pathlib import Path
 from app import database, duties, embedded
 from app.carriers import Carriers
 from app.settings import Settings
+from app.simulate.counters import Counters
 from app.simulate.office import Office
 from app.simulate.roads import Roads
 from app.simulate.shoppers import Shoppers
@@ -49,6 +50,7 @@ class Summary:
     work: dict[str, int]
     decisions: dict[str, int]
     transfers: int
+    returns: dict[str, int]
     late: int
     deadlocks: int
     faults: tuple[str, ...]
@@ -64,10 +66,11 @@ class Summary:
                 f"orders: {_counts(self.statuses)}; {self.late:,} late",
                 f"work: {_counts(self.work)}",
                 f"{again:,} re-routes: {_counts({k: v for k, v in self.decisions.items() if k != 'PLACED'})}",
+                f"returns: {_counts(self.returns)}",
                 f"{self.transfers:,} transfers; {self.deadlocks:,} deadlocks, done again",
                 *(
                     self.faults
-                    or ["The ledger, the stock and the orders agree; no work is open, and no timer is left."]
+                    or ["The ledger, the stock and the orders agree; no work or return is open, and no timer is left."]
                 ),
             ]
         )
@@ -115,7 +118,7 @@ class Days:
 
     def __init__(self, town: Town, settings: Settings, shoppers: Shoppers) -> None:
         self.town, self.shoppers = town, shoppers
-        self.stores, self.roads = Stores(town), Roads(town)
+        self.stores, self.roads, self.counters = Stores(town), Roads(town), Counters(town)
         self.processes = [duties.handlers(networks, settings) for networks in (town.networks, Networks(town.database))]
         self.errands = duties.errands(town.networks, Carriers())
         self.events = [(CLOSED_AFTER, self._close), (SUPPLIED_AFTER, self._supply)]
@@ -137,7 +140,8 @@ class Days:
     async def _step(self) -> None:
         while self.events and BEGIN + self.events[0][0] <= self.town.now:
             await self.events.pop(0)[1]()
-        await asyncio.gather(self.shoppers.act(), self.shoppers.office.act(), self.stores.act(), self.roads.act())
+        people = (self.shoppers, self.shoppers.office, self.stores, self.roads, self.counters)
+        await asyncio.gather(*(group.act() for group in people))
         while any(await asyncio.gather(*map(self._run_due, self.processes))):
             pass
         async with asyncio.TaskGroup() as group:
@@ -178,6 +182,7 @@ async def _summary(town: Town, shoppers: Shoppers, *, seconds: float, cpu_second
         work=await counts("SELECT status, count(*) FROM assignment GROUP BY 1 ORDER BY 2 DESC"),
         decisions=await counts("SELECT trigger, count(*) FROM routing_decision GROUP BY 1 ORDER BY 2 DESC"),
         transfers=(await town.rows("SELECT count(*) FROM transfer"))[0][0],
+        returns=await counts("SELECT status, count(*) FROM customer_return GROUP BY 1 ORDER BY 2 DESC"),
         late=(await town.rows("SELECT count(*) FROM customer_order WHERE late"))[0][0],
         deadlocks=town.deadlocks,
         faults=tuple(faults),
@@ -192,6 +197,9 @@ SELECT 'work ' || number || ' is ' || status FROM assignment
     OR (status IN ('CANCELLED', 'NOT_COLLECTED') AND restocked_at IS NULL)
  UNION ALL
 SELECT 'transfer ' || number || ' is ' || status FROM transfer WHERE status IN ('REQUESTED', 'IN_TRANSIT')
+ UNION ALL
+SELECT 'return ' || number || ' is ' || status FROM customer_return
+ WHERE status NOT IN ('DECLINED', 'CLOSED', 'CANCELLED')
  UNION ALL
 SELECT 'timer ' || kind || ' ' || key || ' is left' FROM timer WHERE kind <> ALL ($1::text[])
 """

@@ -21,7 +21,7 @@ from domain.returns.reading import (
     timeline_of,
     visible,
 )
-from domain.returns.ways import ReturnOptions, Way, return_options
+from domain.returns.ways import ReturnOptions, Way, return_options, takes_returns
 
 __all__ = [
     "Counter",
@@ -54,6 +54,7 @@ __all__ = [
     "returns",
     "returns_of_orders",
     "save_policy",
+    "takes_returns",
     "timeline_of",
     "visible",
 ]
