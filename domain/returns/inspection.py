@@ -24,6 +24,14 @@ LEAVES: Mapping[Disposition, MovementReason] = {
 }
 """How what came back, and may not be sold, leaves the shelf in the ledger at once."""
 
+SAID: Mapping[Disposition, str] = {
+    Disposition.RESTOCK: "restocked",
+    Disposition.TRANSFER: "sent",
+    Disposition.REFURBISH: "to be refurbished",
+    Disposition.DISPOSE: "disposed of",
+    Disposition.SEND_BACK: "sent back to its maker",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
@@ -135,9 +143,9 @@ class Inspection(Record):
             outcome.refund,
         )
         places = (await self.networks.current(self.connection)).locations
-        to = f" to {places[transfer.to_location_id].name}, {transfer.number}" if transfer else ""
+        to = f" to {places[transfer.to_location_id].name} by transfer {transfer.number}" if transfer else ""
         refund = f"{to_decimal(outcome.refund, row.currency)} {row.currency}"
-        what = f"{line.quantity} x {line.sku}, {condition.lower()}: {fate.disposition}{to}, {refund} to refund."
+        what = f"{line.quantity} x {line.sku}, {condition.lower()}: {SAID[fate.disposition]}{to}, {refund} to refund."
         await self.say(row, order, "{place}: {what}", what=what)
 
     async def _send(self, row: ReturnRow, line: ReturnLineRow, target: UUID) -> transfers.TransferRow:

@@ -104,7 +104,7 @@ async def test_goods_come_back_to_another_store_than_announced_and_are_sold_once
         f"Return {number} of 2 x pen was requested.",
         f"Return {number} was approved.",
         f"Berlin Nord received return {number}.",
-        "Berlin Nord: 2 x pen, new: RESTOCK, 20.00 EUR to refund.",
+        "Berlin Nord: 2 x pen, new: restocked, 20.00 EUR to refund.",
         f"Berlin Nord inspected return {number}.",
         f"Return {number} was closed: 20.00 EUR to refund.",
     ]
