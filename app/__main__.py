@@ -164,12 +164,13 @@ def token(
     """Print a token for the API, and nothing else."""
     from app import auth
 
+    chosen = _settings()
     try:
         signed = auth.issue(
-            _settings().signing_secret(),
+            chosen.signing_secret(),
             role=_role(role),
             locations=location or [],
-            scopes=scope or [],
+            scopes=_scopes(scope or [], subgraph=chosen.federation),
             ttl=auth.parse_ttl(ttl),
             name=name,
             now=datetime.now(UTC),
@@ -196,6 +197,17 @@ def _role(name: str) -> Role:
         return Role(name.upper())
     except ValueError:
         raise ValueError(f"{name} is no role: {', '.join(Role)}") from None
+
+
+def _scopes(names: list[str], *, subgraph: bool) -> list[str]:
+    if names:
+        from app.execution import build_schema
+
+        known = build_schema(subgraph=subgraph).root_fields()
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there is no root field {name}")
+    return names
 
 
 def _settings(*, host: str | None = None, port: int | None = None, workers: int | None = None) -> Settings:

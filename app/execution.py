@@ -48,6 +48,12 @@ class Schema(strawberry.Schema):
     time_limit = timedelta(seconds=OPERATION_SECONDS)
     """Of a query or a mutation; a subscription goes on for as long as it is followed."""
 
+    def root_fields(self) -> frozenset[str]:
+        """Return the names of all that can be asked, changed and followed."""
+        graph = self._schema
+        roots = (graph.query_type, graph.mutation_type, graph.subscription_type)
+        return frozenset(name for root in roots if root for name in root.fields)
+
     async def run(
         self, document: Document, context: object, variables: dict[str, Any] | None, operation_name: str | None
     ) -> ExecutionResult:

@@ -3,6 +3,7 @@
 A key is `cdk_<id>_<secret>`. Its secret has 256 random bits, so that one SHA-256 hides it as well as a slow hash would.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from domain.errors import InvalidInput, NotFound
 from domain.ids import new_id
+from domain.paging import Listing
 from domain.text import LONGEST_CODE, check_text
 from domain.transaction import Connection, Database, Row
 from domain.viewer import Viewer
@@ -48,6 +50,10 @@ class ApiKeyRow(Row):
         """Say whether the key opens anything at this moment."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
+    def is_noted(self, now: datetime) -> bool:
+        """Say whether it is written down already that the key is in use at this moment."""
+        return self.last_used_at is not None and now <= self.last_used_at + NOTED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyWish:
@@ -68,10 +74,9 @@ async def api_keys(connection: Connection, ids: Sequence[UUID]) -> list[ApiKeyRo
     return rows
 
 
-async def all_api_keys(connection: Connection) -> list[ApiKeyRow]:
-    """Return all keys, the newest first, revoked ones too."""
-    rows: list[ApiKeyRow] = await connection.fetch("SELECT * FROM api_key ORDER BY id DESC", record_class=ApiKeyRow)
-    return rows
+def listing() -> Listing[ApiKeyRow]:
+    """Return the list of all keys, the newest first, revoked ones too."""
+    return Listing(source="api_key", columns="*", key=(("id", "uuid"),), row=ApiKeyRow, descending=True)
 
 
 async def issue(connection: Connection, wish: ApiKeyWish, *, by: Viewer, now: datetime) -> tuple[ApiKeyRow, str]:
@@ -115,10 +120,17 @@ async def revoke(connection: Connection, key_id: UUID, *, now: datetime) -> ApiK
 
 @dataclass(slots=True)
 class ApiKeys:
-    """Says who bears a key, and asks Postgres at most every few seconds for each."""
+    """Says who bears a key, and asks Postgres at most every few seconds for each.
+
+    All that wait are asked for by one statement at a time: however many keys are made up, they take one connection.
+    """
 
     database: Database
     _kept: dict[UUID, tuple[ApiKeyRow, datetime]] = field(default_factory=dict)
+    _unknown: dict[UUID, datetime] = field(default_factory=dict)
+    """Ids that no key has, and since when: they displace none that is kept."""
+    _wanted: set[UUID] = field(default_factory=set)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def viewer(self, key: str, *, now: datetime) -> Viewer | None:
         """Return who bears the key, or None where it opens nothing (any more)."""
@@ -141,18 +153,31 @@ class ApiKeys:
         )
 
     async def _find(self, key_id: UUID, now: datetime) -> ApiKeyRow | None:
-        kept = self._kept.get(key_id)
-        if kept is not None and now < kept[1] + FRESH:
-            return kept[0]
+        while not self._is_known(key_id, now):
+            self._wanted.add(key_id)
+            async with self._asking:
+                if key_id in self._wanted:  # else another has asked for it meanwhile
+                    await self._ask(now)
+        return self._kept[key_id][0] if key_id in self._kept else None
+
+    def _is_known(self, key_id: UUID, now: datetime) -> bool:
+        since = self._kept[key_id][1] if key_id in self._kept else self._unknown.get(key_id)
+        return since is not None and now < since + FRESH
+
+    async def _ask(self, now: datetime) -> None:
+        wanted, self._wanted = self._wanted, set()
         async with self.database.reading() as connection:
-            row = next(iter(await api_keys(connection, [key_id])), None)
-            if row is not None and row.is_good(now) and (row.last_used_at is None or row.last_used_at + NOTED < now):
-                await connection.execute("UPDATE api_key SET last_used_at = $2 WHERE id = $1", key_id, now)
-        if row is not None:  # invented ids displace nothing
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[key_id] = (row, now)
-        return row
+            found = await api_keys(connection, list(wanted))
+            used = [row.id for row in found if row.is_good(now) and not row.is_noted(now)]
+            if used:
+                await connection.execute("UPDATE api_key SET last_used_at = $2 WHERE id = ANY ($1)", used, now)
+        for kept, more in ((self._kept, len(found)), (self._unknown, len(wanted))):
+            if len(kept) + more > MOST_KEPT:
+                kept.clear()
+        self._kept.update((row.id, (row, now)) for row in found)
+        for key_id in wanted.difference(row.id for row in found):
+            self._kept.pop(key_id, None)
+            self._unknown[key_id] = now
 
 
 def _digest(secret: str) -> bytes:

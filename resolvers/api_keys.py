@@ -5,14 +5,14 @@ from strawberry.types import get_object_definition
 
 from domain import api_keys as registry
 from domain.errors import InvalidInput
+from domain.paging import Page
 from schema.api_keys import ApiKey, ApiKeyInput, ApiKeyResult
 from schema.context import Info
-from schema.paging import uuid_of
+from schema.paging import Connection, connect, uuid_of
 
 
-async def api_keys(info: Info) -> list[ApiKey]:
-    async with info.context.database.reading() as connection:
-        return [ApiKey.of(row) for row in await registry.all_api_keys(connection)]
+async def api_keys(info: Info, page: Page) -> Connection[ApiKey]:
+    return await connect(info.context.database, registry.listing(), page, ApiKey.of)
 
 
 async def issue_api_key(info: Info, input: ApiKeyInput) -> ApiKeyResult:

@@ -1,6 +1,7 @@
 """What the router of a supergraph asks."""
 
 import asyncio
+from typing import Annotated, TypeAlias
 
 import strawberry
 
@@ -19,7 +20,12 @@ from schema.permission import EVERYBODY
 MOST = 1000
 
 
-async def entities(info: Info, representations: list[Representation]) -> list[Entity | None]:
+Representations: TypeAlias = Annotated[
+    list[Representation], strawberry.argument(description=f"At most {MOST}; answered in their order.")
+]
+
+
+async def entities(info: Info, representations: Representations) -> list[Entity | None]:
     if len(representations) > MOST:
         raise InvalidInput(message=f"At most {MOST} representations are allowed.", path=("representations",))
     return await asyncio.gather(*(_entity(info, each) for each in representations))

@@ -136,8 +136,8 @@ class Query:
         "policies.",
     )
     webhooks: list[Webhook] = query(webhooks.webhooks, OFFICE, "All webhooks, the oldest first, inactive ones too.")
-    api_keys: list[ApiKey] = query(
-        api_keys.api_keys, SETTINGS, "All keys of machines, the newest first, revoked ones too."
+    api_keys: Connection[ApiKey] = query(
+        api_keys.api_keys, SETTINGS, "All keys of machines, the newest first, revoked ones too.", paged=True
     )
 
 

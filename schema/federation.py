@@ -27,12 +27,14 @@ REPRESENTATION = strawberry.scalar(
     name="_Any", description="An entity by one of its keys, with its __typename.", parse_value=lambda value: value
 )
 
-Entity: TypeAlias = Annotated[Order | Item | Location, strawberry.union("_Entity")]
+Entity: TypeAlias = Annotated[
+    Order | Item | Location, strawberry.union("_Entity", description="What other subgraphs may add to.")
+]
 
 
 @strawberry.type(name="_Service", description="What this subgraph is.")
 class Service:
-    sdl: str
+    sdl: str = strawberry.field(description="Its contract, with the directives that a composer reads.")
 
 
 def subgraph(sdl: str) -> str:

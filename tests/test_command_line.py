@@ -39,11 +39,13 @@ def one_line(told: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_token_prints_nothing_but_a_token_that_is_good_for_its_time() -> None:
-    told = crossdock("token", "--role", "STORE", "--location", "BER-1", "--ttl", "PT1H", CROSSDOCK_SECRET=SECRET)
+    told = crossdock(
+        "token", "--role", "STORE", "--location", "BER-1", "--ttl", "PT1H", "--scope", "viewer", CROSSDOCK_SECRET=SECRET
+    )
     assert (told.returncode, told.stderr) == (0, "")
     now = datetime.now(UTC)
     viewer = auth.verify(SECRET, told.stdout.strip(), now=now)
-    assert viewer.role is Role.STORE
+    assert (viewer.role, viewer.scopes) == (Role.STORE, {"viewer"})
     with pytest.raises(auth.Unauthorized):
         auth.verify(SECRET, told.stdout.strip(), now=now + timedelta(hours=1))
 
@@ -64,6 +66,7 @@ def test_a_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
         ("--role", "ADMIN", "--ttl", "PT0S"),
         ("--role", "STORE"),
         ("--role", "ADMIN", "--location", "BER-1"),
+        ("--role", "STOREFRONT", "--scope", "availability", "--scope", "fulfilmentOptions"),
     ],
 )
 def test_a_token_nobody_could_use_is_refused_in_one_line(arguments: tuple[str, ...]) -> None:

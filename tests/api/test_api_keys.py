@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,7 +14,8 @@ from websockets.typing import Subprotocol
 
 from app import streaming
 from domain import api_keys
-from domain.api_keys import ApiKeys
+from domain.api_keys import ApiKeyRow, ApiKeys
+from domain.transaction import Connection
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House, opened
 
@@ -42,7 +45,8 @@ async def test_a_key_says_who_bears_it_until_it_is_revoked(house: House) -> None
     assert (key["createdBy"], key["locations"], key["lastUsedAt"]) == ("admin", [{"code": "SM"}], None)
     viewer = {"name": "till", "role": "STORE", "scopes": None, "locations": [{"code": "SM"}]}
     assert await asked(house, key["secret"]) == (200, {"data": {"viewer": viewer}})
-    (listed,) = await house.ask(Role.ADMIN, f"{{ apiKeys {{ __typename {FIELDS} }} }}")
+    page = await house.ask(Role.ADMIN, f"{{ apiKeys(first: 2) {{ edges {{ node {{ __typename {FIELDS} }} }} }} }}")
+    (listed,) = [edge["node"] for edge in page["edges"]]
     assert listed["lastUsedAt"]
     assert {**listed, "lastUsedAt": None} == {**key, "secret": None}
 
@@ -64,7 +68,7 @@ async def test_a_key_expires(house: House) -> None:
 async def test_scopes_open_the_root_fields_they_name_and_no_other(house: House) -> None:
     key = await issued(house, role="ADMIN", scopes=["viewer", "issueApiKey"])
     assert (await asked(house, key["secret"]))[1]["data"]["viewer"]["scopes"] == ["issueApiKey", "viewer"]
-    for query in ("{ orders { totalCount } }", '{ node(id: "") { id } }', "{ apiKeys { id } }"):
+    for query in ("{ orders { totalCount } }", '{ node(id: "") { id } }', "{ apiKeys { totalCount } }"):
         assert codes((await asked(house, key["secret"], query))[1]) == ["FORBIDDEN"]
     more = 'mutation { issueApiKey(input: {name: "more", role: ADMIN %s}) { ... on UserError { message path } } }'
     for scopes in ("", ", scopes: null", ', scopes: ["viewer", "apiKeys"]'):
@@ -101,6 +105,27 @@ async def test_what_is_no_key_opens_nothing_and_displaces_none(house: House, mon
     async with house.gateway.database.transaction() as connection:
         await connection.execute("DELETE FROM api_key")
     assert (await asked(house, secret))[0] == 200, "it was read less than five seconds ago, and is still kept"
+
+
+async def test_keys_that_are_made_up_are_asked_for_together_and_not_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = (await issued(house))["secret"]
+    assert house.gateway is not None
+    keys = ApiKeys(house.gateway.database)
+    asked_for: list[Sequence[UUID]] = []
+
+    async def counted(connection: Connection, ids: Sequence[UUID]) -> list[ApiKeyRow]:
+        asked_for.append(ids)
+        return await read(connection, ids)
+
+    read = api_keys.api_keys
+    monkeypatch.setattr(api_keys, "api_keys", counted)
+    made_up = [f"cdk_{number:032x}_x" for number in range(200)]
+    for _ in range(2):
+        found = await asyncio.gather(*(keys.viewer(key, now=house.now) for key in (*made_up, secret, *made_up)))
+        assert [viewer.name for viewer in found if viewer] == ["till"]
+    assert len(asked_for) == 2, "for the first, and for all who came meanwhile; the second time for nobody"
 
 
 def socket_of(house: House) -> connect:

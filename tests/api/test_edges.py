@@ -184,7 +184,7 @@ LISTS = {
     "routingPolicies": ("RoutingPolicy", ""),
     "simulateRouting": ("RoutingSimulation", f"(input: {SIMULATED})"),
     "webhooks": ("Webhook", ""),
-    "apiKeys": ("ApiKey", ""),
+    "apiKeys": ("ApiKeyConnection", ""),
     "fulfillmentOptions": ("FulfillmentOptions", f"(input: {CART})"),
 }  # fmt: skip
 ORDERS_OWN = {"Order", "OrderLine", "Shipment", "Return", "ReturnLine"}
