@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from domain.planning.costs import Legs
 from domain.planning.ground import Ground
-from domain.planning.groups import group
 from domain.planning.plan import Decision
 from domain.planning.rates import Cover
 from domain.planning.solve import exactly
@@ -100,23 +99,21 @@ def explain(decision: Decision) -> Explanation:
     if decision.fetched:
         return _fetched(decision, explain(decision.fetched))
     ground, legs, cover = decision.ground, decision.legs, decision.cover
-    rated = _open(ground, legs, cover) if legs and cover else []
+    rated, charged = _open(ground, legs, cover) if legs and cover else ([], {})
     sites, stops = _stopped_at(ground)
     nearest = _nearest(ground, sites, stops)
     stopped = [_stopped(ground, *stop) for stop in zip(sites[nearest].tolist(), stops[nearest].tolist(), strict=True)]
     chosen = sum(candidate.chosen for candidate in rated)
-    candidates = rated[: max(MOST_CANDIDATES - len(stopped), chosen)] + stopped
-    counts = np.bincount(stops, minlength=len(ground.screens)).tolist()
     by_fence: Counter[FenceKind] = Counter()
-    for screen, count in zip(ground.screens, counts, strict=True):
+    for screen, count in zip(ground.screens, np.bincount(stops).tolist(), strict=False):
         by_fence[screen.kind] += count
     return Explanation(
         cost=decision.plan.cost if decision.plan else 0,
-        ratings=_charged(legs, cover) if legs and cover else {},
+        ratings=charged,
         gap=cover.gap if cover else 0.0,
         considered=len(ground.problem.network.sites),
         stopped={kind: count for kind, count in by_fence.items() if count},
-        candidates=candidates,
+        candidates=rated[: max(MOST_CANDIDATES - len(stopped), chosen)] + stopped,
         alternatives=_alternatives(decision),
     )
 
@@ -127,8 +124,9 @@ def _fetched(decision: Decision, told: Explanation) -> Explanation:
     cost = decision.plan.cost if decision.plan else 0
     if legs is None or cover is None:
         return replace(told, cost=cost)
-    store = next(candidate for candidate in _open(decision.ground, legs, cover) if candidate.chosen)
-    code, own = store.location_code, _charged(legs, cover)
+    candidates, own = _open(decision.ground, legs, cover)
+    store = next(candidate for candidate in candidates if candidate.chosen)
+    code = store.location_code
     others = [candidate for candidate in told.candidates if candidate.location_code != code]
     return replace(
         told,
@@ -146,18 +144,6 @@ def _fetched(decision: Decision, told: Explanation) -> Explanation:
             for each in told.alternatives
         ],
     )
-
-
-def _charged(legs: Legs, cover: Cover) -> dict[RatingKind, int]:
-    """Return what the parcels of a cover are charged together, by rating."""
-    takes = np.zeros((len(cover.takes), legs.lots.line.size), dtype=np.bool_)
-    for place, take in enumerate(cover.takes):
-        takes[place, list(take.lines)] = True
-    of_takes = np.array([take.leg for take in cover.takes], dtype=np.int64)
-    charged = {kind: int(amounts.sum()) for kind, amounts in legs.charges(of_takes, takes).items()}
-    if legs.free and cover.takes:
-        charged[RatingKind.SPLIT] -= legs.free
-    return {kind: amount for kind, amount in charged.items() if amount}
 
 
 def dump(explanation: Explanation, *, most: int = MOST_BYTES) -> bytes:
@@ -233,40 +219,71 @@ def _ratings(told: Mapping[str, int]) -> dict[RatingKind, int]:
     return {RatingKind(kind): cost for kind, cost in told.items()}
 
 
-def _open(ground: Ground, legs: Legs, cover: Cover) -> list[Candidate]:
+def _open(ground: Ground, legs: Legs, cover: Cover) -> tuple[list[Candidate], dict[RatingKind, int]]:
     """Return the sites of open legs, those of the cover first and then by rank, as many as are told at most.
 
-    The rank is by how many lots a site's best leg can take, and then by what it charges for them.
+    The rank is by how many lots a site's best leg can take, and then by what it charges for them. Beside them is what
+    the parcels of the cover are charged together, by rating.
     """
-    rates = legs.rates
-    takes = rates.fits(np.arange(legs.lots.line.size))
-    counts = takes.sum(axis=1)
+    takes = legs.rates.fits()
+    counts = np.add.reduce(takes, axis=1, dtype=np.intp)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
-    takers[[legs.sites[take.leg] for take in cover.takes]] = True
+    takers[legs.sites[[take.leg for take in cover.takes]]] = True
     rivals = _rivals(counts, takers[legs.sites], MOST_CANDIDATES * len(ground.open))
-    totals = rates.totals(rivals, takes[rivals]) - legs.free
-    best = rivals[np.lexsort((totals, -counts[rivals]))]
-    # The first leg of each site in this order is its best.
-    ranked = best[np.sort(group(legs.sites[best], takers.size)[0])]
-    chosen = takers[legs.sites[ranked]]
-    places = np.argsort(~chosen, kind="stable")[: max(MOST_CANDIDATES, int(chosen.sum()))]
+    best = rivals[np.lexsort((legs.rates.totals(rivals, takes[rivals]), -counts[rivals]))]
+    ranked = best[_firsts(legs.sites[best], takers.size)]
+    taken = takers[legs.sites[ranked]]
+    chosen = taken.nonzero()[0]
+    places = np.concatenate((chosen, (~taken).nonzero()[0][: max(MOST_CANDIDATES - chosen.size, 0)]))
     told = ranked[places]
-    charged = legs.charges(told, takes[told])
-    if legs.free:
-        charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - legs.free
-    columns = {kind: amounts.tolist() for kind, amounts in charged.items()}
-    sites, few = ground.problem.network.sites, counts[told].tolist()
-    candidates = []
-    for row, (site, place) in enumerate(zip(legs.sites[told].tolist(), places.tolist(), strict=True)):
-        code, taker = sites[site].code, bool(takers[site])
-        if stop := _too_little(ground, legs, site, few[row]):
-            candidates.append(Candidate(location_code=code, chosen=taker, stopped=stop, ratings={}))
+    charged, columns = _charged(legs, cover, told, takes[told])
+    kinds, sites, candidates = list(columns), ground.problem.network.sites, []
+    for number, (site, place, count, amounts) in enumerate(
+        zip(
+            legs.sites[told].tolist(),
+            places.tolist(),
+            counts[told].tolist(),
+            zip(*columns.values(), strict=True),
+            strict=True,
+        )
+    ):
+        code, taker = sites[site].code, number < chosen.size
+        if stop := _too_little(ground, legs, site, count):
+            candidates.append(Candidate(code, {}, taker, stop))
             continue
-        ratings = {kind: amounts[row] for kind, amounts in columns.items() if amounts[row]}
-        total = sum(ratings.values())
-        rated = Candidate(location_code=code, chosen=taker, ratings=ratings, total=total, rank=place + 1)
-        candidates.append(rated)
-    return candidates
+        ratings = {kind: amount for kind, amount in zip(kinds, amounts, strict=True) if amount}
+        candidates.append(Candidate(code, ratings, taker, None, sum(amounts), place + 1))
+    return candidates, charged
+
+
+def _charged(
+    legs: Legs, cover: Cover, told: NDArray[np.int64], takes: NDArray[np.bool_]
+) -> tuple[dict[RatingKind, int], dict[RatingKind, list[int]]]:
+    """Return what the parcels of a cover are charged together, by rating, and what those of other legs are, each alone.
+
+    The others are `told`, for the lots that they take (legs, lots).
+    """
+    count = len(cover.takes)
+    every = np.zeros((count + told.size, legs.lots.line.size), dtype=np.bool_)
+    for place, take in enumerate(cover.takes):
+        every[place, list(take.lines)] = True
+    every[count:] = takes
+    of_every = np.concatenate((np.array([take.leg for take in cover.takes], dtype=np.int64), told))
+    columns = {kind: amounts.tolist() for kind, amounts in legs.charges(of_every, every).items()}
+    charged = {kind: sum(amounts[:count]) for kind, amounts in columns.items()}
+    each = {kind: amounts[count:] for kind, amounts in columns.items()}
+    if legs.free:
+        charged[RatingKind.SPLIT] -= legs.free if count else 0
+        each[RatingKind.SPLIT] = [amount - legs.free for amount in each[RatingKind.SPLIT]]
+    return {kind: amount for kind, amount in charged.items() if amount}, each
+
+
+def _firsts(keys: NDArray[np.int64], span: int) -> NDArray[np.bool_]:
+    """Tell of keys, from 0 to below `span`, which come for the first time."""
+    first, places = np.empty(span, dtype=np.int64), np.arange(keys.size)
+    first[keys[::-1]] = places[::-1]
+    firsts: NDArray[np.bool_] = first[keys] == places
+    return firsts
 
 
 def _rivals(counts: NDArray[np.int64], takers: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
@@ -277,7 +294,8 @@ def _rivals(counts: NDArray[np.int64], takers: NDArray[np.bool_], most: int) -> 
     """
     if counts.size <= max(most, FEW_LEGS):
         return np.arange(counts.size)
-    least = np.partition(counts, -most)[-most]
+    with_more = np.cumsum(np.bincount(counts)[::-1])
+    least = with_more.size - 1 - int(with_more.searchsorted(most))
     return np.flatnonzero(counts >= counts[takers].min(initial=least))
 
 
@@ -286,7 +304,7 @@ def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | Non
     wanted = legs.lots.line.size
     if not count:
         return _stop(FenceKind.STOCK, f"{ground.given.stock[site].sum()} units", f"{legs.lots.quantity.min()} units")
-    if ground.problem.policy.most_parcels == 1 and count < wanted:
+    if count < wanted and ground.problem.policy.most_parcels == 1:
         return _stop(FenceKind.MAX_PARCELS, f"{count} of {wanted} lines", "all in 1 parcel")
     return None
 

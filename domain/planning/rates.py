@@ -59,9 +59,9 @@ class Rates:
         carriage = self.tariffs[self.tariff[group]].charge(self.grams[lines].sum())
         return int(self.fixed[leg] + self.per_line[group, lines].sum() + carriage)
 
-    def fits(self, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which of these lines, first come, each leg could take in one parcel (legs, lines)."""
-        able, weights = self.able[:, lines], self.grams[lines]
+    def fits(self, lines: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Return which of these lines, or of all, first come, each leg could take in one parcel (legs, lines)."""
+        able, weights = (self.able, self.grams) if lines is None else (self.able[:, lines], self.grams[lines])
         heaviest = _joined(self.tariffs).heaviest
         if weights.sum() > heaviest.min():
             most = heaviest[self.tariff].take(self.group)
@@ -77,7 +77,7 @@ class Rates:
     def totals(self, legs: NDArray[np.int64], takes: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return what a parcel of each of these legs costs, for the lines it takes (legs, lines)."""
         groups = self.group[legs]
-        costs = self.fixed[legs] + (self.per_line[groups] * takes).sum(axis=1)
+        costs = self.fixed[legs] + np.add.reduce(self.per_line[groups] * takes, axis=1)
         totals: NDArray[np.int64] = costs + self.carriage(self.tariff[groups], takes @ self.grams)
         return totals
 

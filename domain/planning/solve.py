@@ -145,13 +145,15 @@ def _rests(table: Table, rest: NDArray[np.int64] | None) -> NDArray[np.int64]:
     Its first parcel leaves what `rest` covers, by sets; where that is None, what any cover does.
     """
     best = np.full(1 << (table.lines - 1), NONE)
-    if rest is None:
-        best[0] = 0
-    left = best if rest is None else rest
+    if rest is not None:
+        taken, others, starts = _all_splits(table.lines - 1)
+        best[1:] = np.minimum.reduceat(table.scaled[taken] + rest[others], starts) if starts.size else NONE
+        return best
+    best[0] = 0
     for line in range(table.lines - 1):
         half = 1 << line
         taken, others, starts = _splits(line)
-        best[half : 2 * half] = np.minimum.reduceat(table.scaled[half : 2 * half][taken] + left[others], starts)
+        best[half : 2 * half] = np.minimum.reduceat(table.scaled[half + taken] + best[others], starts)
     return best
 
 
@@ -170,15 +172,20 @@ def _trace(table: Table, rests: list[NDArray[np.int64]]) -> Cover:
             taken, others, starts = _splits(line)
             of_wanted = slice(starts[wanted - half], starts[wanted - half] + (1 << (wanted - half).bit_count()))
             sets = taken[of_wanted] + half
-            ties = sets[table.scaled[sets] + rests[layer][others[of_wanted]] == least].tolist()
-            chosen = min(ties, key=lambda chosen: (table.owners[chosen], -chosen)) if len(ties) > 1 else ties[0]
-        lines = tuple(line for line in range(table.lines) if chosen >> line & 1)
-        takes.append(Take(leg=int(table.owners[chosen]), lines=lines, cost=int(table.costs[chosen])))
+            ties = sets[table.scaled[sets] + rests[layer][others[of_wanted]] == least]
+            chosen = int(ties[(table.owners[ties] * table.costs.size - ties).argmin()])
+        takes.append(Take(leg=int(table.owners[chosen]), lines=_listed(chosen), cost=int(table.costs[chosen])))
         wanted -= chosen
         least = int(rests[layer][wanted])
         layer = max(layer - 1, 0)
     takes.sort(key=lambda take: (take.leg, take.lines))
     return Cover(takes=tuple(takes), bound=sum(take.cost for take in takes))
+
+
+@lru_cache(maxsize=1 << MOST_EXACT)
+def _listed(chosen: int) -> tuple[int, ...]:
+    """Return the lines of a set."""
+    return tuple(line for line in range(chosen.bit_length()) if chosen >> line & 1)
 
 
 @lru_cache(maxsize=MOST_EXACT)
@@ -202,3 +209,16 @@ def _splits(line: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np
     order = np.argsort(taken | others, kind="stable")
     taken, others = taken[order], others[order]
     return taken, others, np.searchsorted(taken | others, np.arange(1 << line))
+
+
+@lru_cache(maxsize=MOST_EXACT)
+def _all_splits(lines: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the same of every set of these lines but the empty one; the first of the two holds the set's last line."""
+    nothing = np.zeros(0, dtype=np.int64)
+    taken, others, starts = [nothing], [nothing], [nothing]
+    for line in range(lines):
+        first, second, begins = _splits(line)
+        starts.append(begins + sum(map(len, taken)))
+        taken.append((1 << line) + first)
+        others.append(second)
+    return np.concatenate(taken), np.concatenate(others), np.concatenate(starts)
