@@ -189,7 +189,7 @@ def delivery(site: Site, service: Service, zone: Zone, ready: datetime, eve: dat
         collection = collect(site, service, ready)
         journey = None if collection is None else _journey(site, service, zone, collection)
         return None if journey is None else Promise(ready, *journey)
-    for due_at, journey in _journeys(site, service, zone, eve or day_before(site, ready)):
+    for due_at, journey in journeys(site, service, zone, eve or day_before(site, ready)):
         if ready <= due_at:
             return None if journey is None else Promise(ready, *journey)
     return None
@@ -245,8 +245,11 @@ def _deadline(site: Site, service: Service, day: date) -> datetime | None:
 
 
 @lru_cache(maxsize=65_536)
-def _journeys(site: Site, service: Service, zone: Zone, first: date) -> tuple[tuple[datetime, Journey | None], ...]:
-    """Return what becomes of the goods of each of these collections, beside the moment of it."""
+def journeys(site: Site, service: Service, zone: Zone, first: date) -> tuple[tuple[datetime, Journey | None], ...]:
+    """Return what becomes of the goods of each collection from a local day on, beside the moment of it.
+
+    They are all that may be the next for what is ready on the day after it; the service has a cut-off.
+    """
     collections = _collections(site, service, first)
     return tuple((collection.at, _journey(site, service, zone, collection)) for collection in collections)
 

@@ -181,10 +181,12 @@ def _distance(at: _Places, _: Rating) -> Floats:
 
 def _lateness(at: _Places, _: Rating) -> Floats:
     """Return how many hours later than the earliest of all legs each arrives."""
-    promises = at.ground.promises
-    first = min((promise.latest for promise in promises), default=at.ground.problem.now)
-    hours = np.array([(promise.latest - first).total_seconds() / 3600 for promise in promises])
-    return hours[at.ground.promise_of[at.rows, at.sites]]
+    legs, kinds, promised = at.ground.together()
+    latest = [promise.latest for _, promise in promised if promise]
+    hours = np.array([(moment - min(latest)).total_seconds() / 3600 for moment in latest])
+    late = np.zeros(at.ground.open.shape)
+    np.put(late, legs, hours.take(kinds))
+    return late[at.rows, at.sites]
 
 
 def _co2(at: _Places, _: Rating) -> Floats:

@@ -1,6 +1,6 @@
 """Where a wish may be served from, and how much of each line each location could take for it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -67,8 +67,7 @@ class Ground:
     (services, sites) tells which lane leads to the destination. `screens` stand in the order in which they are told.
     `units` is what the weight limit lets one parcel carry of a line (lanes, lines), the last row for no lane.
 
-    `open` are the legs (services, sites) that can take at least one unit of something. An open leg's promise is
-    `promises[promise_of[service, site]]`.
+    `open` are the legs (services, sites) that can take at least one unit of something.
     """
 
     given: Given
@@ -77,8 +76,6 @@ class Ground:
     screens: tuple[Screen, ...]
     units: NDArray[np.int64]
     open: Mask
-    promises: tuple[Promise, ...] = ()
-    promise_of: NDArray[np.int64]
 
     @property
     def problem(self) -> Problem:
@@ -87,7 +84,29 @@ class Ground:
 
     def promise(self, row: int, site: int) -> Promise:
         """Return what an open leg promises."""
-        return self.promises[int(self.promise_of[row, site])]
+        promise = self.promise_by(site, self.lane_of.item(row, site))
+        assert promise, "a leg without a promise is not open"
+        return promise
+
+    def promise_by(self, site: int, lane: int) -> Promise | None:
+        """Return what a site can promise by a lane; None where it is not open in time, or is not collected from."""
+        times = self.given.timetable
+        if self.offer is None:
+            return times.pickup(site)
+        return times.delivery(site, self.offer.lanes[lane].service, self.offer.lanes[lane].zone)
+
+    def together(self) -> tuple[NDArray[np.int64], NDArray[np.int64], list[tuple[int, Promise | None]]]:
+        """Return the open legs, flat, which of them are alike in time, and a site of each kind with what it promises.
+
+        They begin together on the same lane.
+        """
+        turns, count = self.given.timetable.turns, self.open.shape[1]
+        span = 1 if self.offer is None else len(self.offer.lanes)
+        legs = self.open.ravel().nonzero()[0]
+        keys = (turns * span + self.lane_of).take(legs)
+        firsts, kinds = group(keys, (int(turns.max(initial=0)) + 1) * max(span, 1))
+        sites, lanes = (legs[firsts] % max(count, 1)).tolist(), (keys[firsts] % max(span, 1)).tolist()
+        return legs, kinds, [*zip(sites, map(self.promise_by, sites, lanes), strict=True)]
 
     def able(self, rows: NDArray[np.int64], sites: NDArray[np.int64]) -> Mask:
         """Return of which lines these open legs can take all that is wanted (legs, lines)."""
@@ -203,7 +222,6 @@ def _ground(
         screens=(*screens, *common.places, *_of_goods(common, fits)),
         units=units,
         open=legs & some,
-        promise_of=np.zeros(legs.shape, dtype=np.int64),
     )
 
 
@@ -229,32 +247,21 @@ def _of_goods(common: Given, fits: Mask) -> tuple[Screen, ...]:
 
 
 def _timed(ground: Ground, level: ServiceLevel | None) -> Ground:
-    """Return the ground with the fences of time, judged once for all legs that begin together on the same lane."""
-    turns, count = ground.given.timetable.turns, ground.open.shape[1]
-    span = 1 if ground.offer is None else len(ground.offer.lanes)
-    legs = ground.open.ravel().nonzero()[0]
-    keys = (turns * span + ground.lane_of).take(legs)
-    firsts, groups = group(keys, (int(turns.max(initial=0)) + 1) * max(span, 1))
-    promises: list[Promise] = []
-    verdicts: list[FenceKind | None] = []
-    places: list[int] = []
-    strict = _is_strict(ground.problem, level)
-    sites = (legs[firsts] % max(count, 1)).tolist()
-    for site, promise in zip(sites, _promised(ground, sites, (keys[firsts] % max(span, 1)).tolist()), strict=True):
-        verdict = _verdict(ground, level, site, promise) if strict or promise is None else None
-        verdicts.append(verdict)
-        places.append(len(promises))
-        if promise is not None and verdict is None:
-            promises.append(promise)
-    np.put(ground.promise_of, legs, np.array(places, dtype=np.int64).take(groups))
+    """Return the ground with the fences of time."""
+    times = ground.given.timetable
+    turns = np.bincount(times.turns[np.logical_or.reduce(ground.open, axis=0)]).nonzero()[0]
+    if not _is_strict(ground.problem, level) and times.all_promise(turns.tolist(), ground.offer):
+        return ground
+    legs, kinds, promised = ground.together()
+    verdicts = [_verdict(ground, level, site, promise) for site, promise in promised]
     screens, still = ground.screens, ground.open
-    for kind, code in _TIMES.items() if any(verdicts) else ():
+    for kind, code in _TIMES.items():
         if kind in verdicts:
             passes = np.ones(ground.open.shape, dtype=np.bool_)
-            np.put(passes, legs, np.array([verdict != kind for verdict in verdicts], dtype=np.bool_).take(groups))
+            np.put(passes, legs, np.array([verdict != kind for verdict in verdicts], dtype=np.bool_).take(kinds))
             still = still & passes
             screens += (Screen(kind=kind, code=code, passes=passes[..., np.newaxis], told=_told(ground, kind)),)
-    return replace(ground, screens=screens, open=still, promises=tuple(promises))
+    return replace(ground, screens=screens, open=still)
 
 
 _TIMES = {
@@ -263,16 +270,6 @@ _TIMES = {
     FenceKind.CARRIER_CUTOFF: UnavailabilityCode.CUTOFF_PASSED,
     FenceKind.PROMISE: UnavailabilityCode.CUTOFF_PASSED,
 }
-
-
-def _promised(ground: Ground, sites: Sequence[int], lanes: Sequence[int]) -> Iterator[Promise | None]:
-    """Yield what each of these sites can promise by the lane beside it."""
-    times, offered = ground.given.timetable, ground.offer
-    for site, lane in zip(sites, lanes, strict=True):
-        if offered is None:
-            yield times.pickup(site)
-        else:
-            yield times.delivery(site, offered.lanes[lane].service, offered.lanes[lane].zone)
 
 
 def _verdict(ground: Ground, level: ServiceLevel | None, site: int, promise: Promise | None) -> FenceKind | None:
@@ -315,7 +312,7 @@ def _told(ground: Ground, kind: FenceKind) -> Callable[[int], Told]:
 
     def latest(site: int) -> Told:
         of_site = [lane for lane in ground.lane_of[:, site].tolist() if lane < lanes]
-        moments = [promise.latest for promise in _promised(ground, [site] * len(of_site), of_site) if promise]
+        moments = [promise.latest for lane in of_site if (promise := ground.promise_by(site, lane))]
         actual = _local(min(moments), problem.network.sites[site]) if moments else None
         limit = problem.promised_latest
         return actual, _local(limit, problem.network.sites[site]) if limit else None

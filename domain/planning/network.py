@@ -26,13 +26,13 @@ def make_network(
     ordered = tuple(sorted(sites, key=lambda site: site.code))
     offered = tuple(sorted(services, key=lambda service: service.code))
     numbers: dict[tuple[object, ...], int] = {}
-    keepers: list[Site] = []
+    keeping: list[int] = []
     schedules = []
-    for site in ordered:
+    for place, site in enumerate(ordered):
         schedule = (site.time_zone, site.openings, site.closures, site.public_holidays, site.handling)
         schedules.append(numbers.setdefault(schedule, len(numbers)))
-        if len(keepers) < len(numbers):
-            keepers.append(site)
+        if len(keeping) < len(numbers):
+            keeping.append(place)
     order_limits, unit_limits = _limits(ordered)
     return Network(
         revision=revision,
@@ -48,7 +48,8 @@ def make_network(
         ),
         kinds=np.array([list(LocationKind).index(site.kind) for site in ordered], dtype=np.int64),
         schedules=np.array(schedules, dtype=np.int64),
-        keepers=tuple(keepers),
+        keepers=tuple(ordered[place] for place in keeping),
+        keeping=np.array(keeping, dtype=np.int64),
         limited=np.flatnonzero((np.minimum(order_limits, unit_limits) < UNLIMITED).any(axis=1)),
         order_limits=order_limits,
         unit_limits=unit_limits,

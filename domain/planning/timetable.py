@@ -1,14 +1,17 @@
 """When each site of a network could do the work, given what it has taken on already, and what it could then promise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.planning import calendar
 from domain.planning.calendar import Promise
+from domain.planning.network import Offer
 from domain.planning.problem import UNLIMITED, Network, Problem, Service, Site, Zone
 from domain.vocabulary import FenceKind
 
@@ -16,20 +19,22 @@ PARTS = 10_000
 SPAN = 1 << 22
 NEVER = 0
 """No day: the site is full, or shut, on every day in sight."""
+NOT_SURE, ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
     """The promises of a network at one moment, the same for all the sites that keep the same schedule.
 
-    Sites with the same number in `turns` keep the same schedule and begin at the same moment. `starts[site]` is the day
-    on which the work begins, as a proleptic ordinal, NEVER where it does not; `full[site]` tells which begin so late
-    because they are full before. Both are None where nobody is.
+    Sites with the same number in `turns` keep the same schedule and begin at the same moment; `firsts[turn]` is one of
+    them. `starts[site]` is the day on which the work begins, as a proleptic ordinal, NEVER where it does not;
+    `full[site]` tells which begin so late because they are full before. Both are None where nobody is.
     """
 
     network: Network
     now: datetime
     turns: NDArray[np.int64]
+    firsts: NDArray[np.int64]
     starts: NDArray[np.int64] | None = None
     full: NDArray[np.bool_] | None = None
     _days: dict[int, date | None] = field(default_factory=dict)
@@ -37,13 +42,21 @@ class Timetable:
 
     def pickup(self, site: int) -> Promise | None:
         """Return from when goods ordered now can be picked up at the site with this place, if ever."""
-        _, ready, _ = self._begin(site)
+        _, ready, _ = self._begin(self.turns.item(site))
         return None if ready is None else calendar.pickup(self.network.sites[site], ready)
 
     def delivery(self, site: int, service: Service, zone: Zone) -> Promise | None:
         """Return what the site with this place can promise with this service into this zone, if anything."""
-        keeper, ready, eve = self._begin(site)
+        keeper, ready, eve = self._begin(self.turns.item(site))
         return None if ready is None else calendar.delivery(keeper, service, zone, ready, eve)
+
+    def all_promise(self, turns: Iterable[int], offered: Offer | None) -> bool:
+        """Tell whether each of these turns can promise something, a pickup or on every lane; False may be unknown."""
+        for turn in turns:
+            keeper, ready, eve = self._begin(turn)
+            if ready is None or (offered is not None and not ready <= _sure_until(keeper, offered, eve)):
+                return False
+        return True
 
     def work_day(self, site: int) -> date | None:
         """Return the local day on which the site with this place begins; None: not in sight."""
@@ -62,10 +75,10 @@ class Timetable:
     def _keeper(self, site: int) -> Site:
         return self.network.keepers[int(self.network.schedules[site])]
 
-    def _begin(self, site: int) -> tuple[Site, datetime | None, date]:
-        """Return who keeps the schedule of a site, when goods ordered now are ready, and the local day before that."""
-        turn = self.turns.item(site)
+    def _begin(self, turn: int) -> tuple[Site, datetime | None, date]:
+        """Return who keeps the schedule of a turn, when goods ordered now are ready, and the local day before that."""
         if turn not in self._begun:
+            site = self.firsts.item(turn)
             keeper, ready = self._keeper(site), self._ready_at(site)
             self._begun[turn] = keeper, ready, calendar.day_before(keeper, ready or self.now)
         return self._begun[turn]
@@ -78,13 +91,24 @@ class Timetable:
         return None if day is None else calendar.ready_at(keeper, calendar.moment(keeper.time_zone, day, 0))
 
 
+@lru_cache(maxsize=65_536)
+def _sure_until(keeper: Site, offered: Offer, eve: date) -> datetime:
+    """Return until when what is ready after a local day is sure to be sent and to arrive, on whichever lane."""
+    until = ALWAYS
+    for lane in offered.lanes:
+        known = () if lane.service.cutoff is None else calendar.journeys(keeper, lane.service, lane.zone, eve)
+        sure = [due_at for due_at, _ in takewhile(lambda each: each[1], known)]
+        until = min(until, sure[-1] if sure else NOT_SURE)
+    return until
+
+
 def timetable(problem: Problem, site: int | None = None) -> Timetable:
     """Return when the sites could do the work of a problem; one that is full begins on its next day with room.
 
     Where only one `site` will be asked for, the others are left as if they had no limit.
     """
     network, now = problem.network, problem.now.astimezone(UTC)
-    free = Timetable(network=network, now=now, turns=network.schedules)
+    free = Timetable(network=network, now=now, turns=network.schedules, firsts=network.keeping)
     limited = network.limited if site is None else network.limited[network.limited == site]
     if not limited.size:
         return free
@@ -102,8 +126,9 @@ def timetable(problem: Problem, site: int | None = None) -> Timetable:
     if not full.any():
         return replace(free, starts=starts)
     late = np.where(starts == NEVER, calendar.HORIZON_DAYS + 3, starts - now.toordinal() + 2)
-    _, turns = np.unique(network.schedules * (calendar.HORIZON_DAYS + 4) + np.where(full, late, 0), return_inverse=True)
-    return replace(free, turns=turns, starts=starts, full=full)
+    keys = network.schedules * (calendar.HORIZON_DAYS + 4) + np.where(full, late, 0)
+    _, firsts, turns = np.unique(keys, return_index=True, return_inverse=True)
+    return replace(free, turns=turns, firsts=firsts, starts=starts, full=full)
 
 
 def used(
