@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain.money import exponent
 from domain.planning.fences import carries
-from domain.planning.ground import Ground
+from domain.planning.ground import Ground, Spots
 from domain.planning.lots import Lots
 from domain.planning.network import Offer
 from domain.planning.policy import Rating
@@ -52,13 +52,12 @@ _NOTHING = Tariff(weights=np.array([UNLIMITED]), amounts=np.array([0, IMPOSSIBLE
 class Legs:
     """The open legs of a ground, by site and then by service, and what each charges for which lots.
 
-    `rows` and `sites` are their places in the ground. A parcel is charged `fixed[kind][leg]` once, and for each of its
+    `at` is where they are in the ground. A parcel is charged `fixed[kind][leg]` once, and for each of its
     lots `by_lot[kind][class_of[leg], lot]`; SHIPPING is what the tariff says to its weight. `rates` are the sums of it
     all, for the solver, to which each parcel is a SPLIT: the first of an order is not, so `free` of it is not charged.
     """
 
-    rows: Amounts
-    sites: Amounts
+    at: Spots
     lots: Lots
     fixed: Mapping[RatingKind, Amounts]
     by_lot: Mapping[RatingKind, Amounts]
@@ -74,17 +73,18 @@ class Legs:
         charged = {kind: amounts[legs] for kind, amounts in self.fixed.items()}
         classes = self.class_of[legs]
         for kind, amounts in self.by_lot.items():
-            _add(charged, kind, (amounts[classes] * takes).sum(axis=1))
+            _add(charged, kind, np.add.reduce(amounts[classes] * takes, axis=1))
         tariff = self.rates.tariff[self.rates.group[legs]]
         charged[RatingKind.SHIPPING] = self.rates.carriage(tariff, takes @ self.rates.grams)
         return charged
 
 
-def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
-    """Return what the legs at these places of a ground charge for these lots, by the ratings of its policy."""
+def price(ground: Ground, spots: Spots, lots: Lots) -> Legs:
+    """Return what the legs at these spots of a ground charge for these lots, by the ratings of its policy."""
     problem = ground.problem
     minor = 10.0 ** exponent(problem.currency)
-    at = _Places(ground=ground, rows=rows, sites=sites, lots=lots, kinds=problem.network.kinds[sites])
+    sites = spots.sites
+    at = _Places(ground=ground, spots=spots, lots=lots, kinds=problem.network.kinds[sites])
     fixed: dict[RatingKind, Amounts] = {}
     by_lot: dict[RatingKind, Amounts] = {}
     split, shipping = 0, 0.0
@@ -97,7 +97,7 @@ def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
             split += int(_money(weight * minor))
             fixed[rating.kind] = np.full(sites.size, split)
         elif rating.kind is RatingKind.HANDLING:
-            _add(fixed, rating.kind, _money(weight * _PARCELS)[at.kinds])
+            _add(fixed, rating.kind, _parcels(weight)[at.kinds])
             units = _UNITS[at.kinds] if alone else _UNITS
             _add(by_lot, rating.kind, _money(weight * units[:, np.newaxis] * lots.quantity))
         elif rating.kind in _BY_LEG_AND_LOT:
@@ -109,8 +109,7 @@ def price(ground: Ground, rows: Amounts, sites: Amounts, lots: Lots) -> Legs:
         fixed = {kind: np.where(opened, 0, amounts) for kind, amounts in fixed.items()}
     class_of = np.arange(sites.size) if alone else at.kinds
     return Legs(
-        rows=rows,
-        sites=sites,
+        at=spots,
         lots=lots,
         fixed=fixed,
         by_lot=by_lot,
@@ -125,10 +124,14 @@ class _Places:
     """Where legs are, for the ratings."""
 
     ground: Ground
-    rows: Amounts
-    sites: Amounts
+    spots: Spots
     lots: Lots
     kinds: Amounts
+
+    @property
+    def sites(self) -> Amounts:
+        """The site of each leg."""
+        return self.spots.sites
 
 
 def _rates(
@@ -140,24 +143,34 @@ def _rates(
     alone: bool,
 ) -> Rates:
     """Return the sums, for the legs of each kind of location on each lane, or for each leg `alone`."""
-    ground, lots = at.ground, at.lots
-    lane_of = ground.lane_of[at.rows, at.sites]
-    by_class = sum(by_lot.values(), np.zeros((1, lots.quantity.size), dtype=np.int64))
+    ground, lots, lane_of = at.ground, at.lots, at.spots.lanes
     if alone:
-        group, per_line, tariff = np.arange(lane_of.size), by_class, lane_of
+        group, tariff = np.arange(lane_of.size), lane_of
+        per_line = _sum(by_lot, (lane_of.size, lots.quantity.size))
     else:
         lanes, classes = _lanes_of_classes(1 if ground.offer is None else len(ground.offer.lanes))
         group, tariff = lane_of * len(LocationKind) + at.kinds, lanes
-        per_line = by_class[classes if by_lot else np.zeros_like(classes)]
+        per_line = _sum(by_lot, (len(LocationKind), lots.quantity.size))[classes]
     return Rates(
-        fixed=sum(fixed.values(), np.zeros(at.sites.size, dtype=np.int64)),
+        fixed=_sum(fixed, at.sites.shape),
         able=lots.able,
         group=group,
         per_line=per_line,
         tariff=tariff,
         tariffs=_tariffs(ground.offer, shipping),
-        grams=np.array([line.grams for line in ground.problem.lines], dtype=np.int64)[lots.line] * lots.quantity,
+        grams=ground.given.grams[lots.line] * lots.quantity,
     )
+
+
+def _sum(charges: Mapping[RatingKind, Amounts], shape: tuple[int, ...]) -> Amounts:
+    """Return what all ratings charge together, all of one shape."""
+    return reduce(np.add, charges.values()) if charges else np.zeros(shape, dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
+def _parcels(weight: float) -> Amounts:
+    """Return what each kind of location charges for the work on a parcel."""
+    return _money(weight * _PARCELS)
 
 
 @lru_cache(maxsize=256)
@@ -186,7 +199,7 @@ def _lateness(at: _Places, _: Rating) -> Floats:
     hours = np.array([(moment - min(latest)).total_seconds() / 3600 for moment in latest])
     late = np.zeros(at.ground.open.shape)
     np.put(late, legs, hours.take(kinds))
-    return late[at.rows, at.sites]
+    return late[at.spots.rows, at.sites]
 
 
 def _co2(at: _Places, _: Rating) -> Floats:
@@ -194,7 +207,7 @@ def _co2(at: _Places, _: Rating) -> Floats:
     if at.ground.offer is None or at.ground.given.km is None:
         return np.zeros(at.sites.size)
     per_km = np.array([service.co2_grams_per_km for service in at.ground.offer.services])
-    return per_km[at.rows] * at.ground.given.km[at.sites] / 1000
+    return per_km[at.spots.rows] * at.ground.given.km[at.sites] / 1000
 
 
 def _load(at: _Places, _: Rating) -> Floats:

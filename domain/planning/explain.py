@@ -228,11 +228,11 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> tuple[list[Candidate], di
     takes = legs.rates.fits()
     counts = np.add.reduce(takes, axis=1, dtype=np.intp)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
-    takers[legs.sites[[take.leg for take in cover.takes]]] = True
-    rivals = _rivals(counts, takers[legs.sites], MOST_CANDIDATES * len(ground.open))
+    takers[legs.at.sites[[take.leg for take in cover.takes]]] = True
+    rivals = _rivals(counts, takers[legs.at.sites], MOST_CANDIDATES * len(ground.open))
     best = rivals[np.lexsort((legs.rates.totals(rivals, takes[rivals]), -counts[rivals]))]
-    ranked = best[_firsts(legs.sites[best], takers.size)]
-    taken = takers[legs.sites[ranked]]
+    ranked = best[_firsts(legs.at.sites[best], takers.size)]
+    taken = takers[legs.at.sites[ranked]]
     chosen = taken.nonzero()[0]
     places = np.concatenate((chosen, (~taken).nonzero()[0][: max(MOST_CANDIDATES - chosen.size, 0)]))
     told = ranked[places]
@@ -240,7 +240,7 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> tuple[list[Candidate], di
     kinds, sites, candidates = list(columns), ground.problem.network.sites, []
     for number, (site, place, count, amounts) in enumerate(
         zip(
-            legs.sites[told].tolist(),
+            legs.at.sites[told].tolist(),
             places.tolist(),
             counts[told].tolist(),
             zip(*columns.values(), strict=True),
@@ -352,7 +352,7 @@ def _alternatives(decision: Decision) -> list[Alternative]:
     sites = decision.ground.problem.network.sites
     told: list[Alternative] = []
     for each in covers:
-        codes = tuple(sites[legs.sites[take.leg]].code for take in each.takes)
+        codes = tuple(sites[legs.at.sites[take.leg]].code for take in each.takes)
         cost = each.cost - legs.free
         if codes and (len(set(codes)) == len(codes) or all(cost < other.cost for other in told)):
             told.append(Alternative(parcel_count=len(codes), cost=cost, location_codes=codes))

@@ -23,7 +23,8 @@ class Given:
 
     `km` is the distance to each site (sites,), None where the destination is unknown. `places` are the screens of the
     policy. `stock` is what may be taken of each line, `usable` of which there is any that this order may have, `enough`
-    of which there is all that is `wanted` (sites, lines); they lie in memory line by line, which is quicker.
+    of which there is all that is `wanted` (sites, lines); they lie in memory line by line, which is quicker. `grams` is
+    the weight of one unit of each line.
     """
 
     problem: Problem
@@ -34,19 +35,22 @@ class Given:
     usable: Mask
     enough: Mask
     wanted: NDArray[np.int64]
+    grams: NDArray[np.int64]
 
 
 def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
     """Return what all wishes of a problem have in common; `km` is the distance to each site, if it is known."""
     kept = [fence.limit for fence in problem.policy.fences if fence.kind is FenceKind.STOCK and fence.limit]
-    stock = np.asfortranarray(np.maximum(problem.available - int(max(kept, default=0)), 0))
+    stock = np.asfortranarray(problem.available)
+    if kept or stock.min(initial=0) < 0:
+        stock = np.maximum(stock - int(max(kept, default=0)), 0)
     places = tuple(by_policy(problem, km))
-    usable = stock > 0
-    for screen in places:
-        usable &= screen.passes[0]
-    if problem.blocked is not None:
-        usable &= ~problem.blocked
     wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
+    usable, enough = stock > 0, stock >= wanted
+    allowed = [screen.passes[0] for screen in places]
+    for passes in allowed if problem.blocked is None else [*allowed, ~problem.blocked]:
+        usable &= passes
+        enough &= passes
     return Given(
         problem=problem,
         timetable=timetable(problem),
@@ -54,9 +58,19 @@ def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
         places=places,
         stock=stock,
         usable=usable,
-        enough=usable & (stock >= wanted),
+        enough=enough,
         wanted=wanted,
+        grams=np.array([line.grams for line in problem.lines], dtype=np.int64),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spots:
+    """Where some legs of a ground are: the service, the site and the lane of each, all (legs,)."""
+
+    rows: NDArray[np.int64]
+    sites: NDArray[np.int64]
+    lanes: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +96,7 @@ class Ground:
         """The problem that the wish is part of."""
         return self.given.problem
 
-    def promise(self, row: int, site: int) -> Promise:
-        """Return what an open leg promises."""
-        promise = self.promise_by(site, self.lane_of.item(row, site))
-        assert promise, "a leg without a promise is not open"
-        return promise
-
-    def promise_by(self, site: int, lane: int) -> Promise | None:
+    def promise(self, site: int, lane: int) -> Promise | None:
         """Return what a site can promise by a lane; None where it is not open in time, or is not collected from."""
         times = self.given.timetable
         if self.offer is None:
@@ -106,18 +114,25 @@ class Ground:
         keys = (turns * span + self.lane_of).take(legs)
         firsts, kinds = group(keys, (int(turns.max(initial=0)) + 1) * max(span, 1))
         sites, lanes = (legs[firsts] % max(count, 1)).tolist(), (keys[firsts] % max(span, 1)).tolist()
-        return legs, kinds, [*zip(sites, map(self.promise_by, sites, lanes), strict=True)]
+        return legs, kinds, [*zip(sites, map(self.promise, sites, lanes), strict=True)]
 
-    def able(self, rows: NDArray[np.int64], sites: NDArray[np.int64]) -> Mask:
+    def spots(self) -> Spots:
+        """Return where the open legs are, by site and then by service."""
+        services = max(len(self.open), 1)
+        flat = self.open.T.ravel().nonzero()[0]
+        sites = flat // services
+        return Spots(rows=flat - sites * services, sites=sites, lanes=self.lane_of.T.ravel()[flat])
+
+    def able(self, at: Spots) -> Mask:
         """Return of which lines these open legs can take all that is wanted (legs, lines)."""
-        light = (self.units >= self.given.wanted).T.take(self.lane_of[rows, sites], axis=1)
-        able: Mask = (self.given.enough.T.take(sites, axis=1) & light).T
+        enough, light = self.given.enough.T.take(at.sites, axis=1), self.units >= self.given.wanted
+        able: Mask = enough.T if light[:-1].all() else (enough & light.T.take(at.lanes, axis=1)).T
         return able
 
-    def room(self, rows: NDArray[np.int64], sites: NDArray[np.int64]) -> NDArray[np.int64]:
+    def room(self, at: Spots) -> NDArray[np.int64]:
         """Return how much of each line these open legs can take (legs, lines)."""
-        stock, usable = self.given.stock.T.take(sites, axis=1), self.given.usable.T.take(sites, axis=1)
-        units = self.units.T.take(self.lane_of[rows, sites], axis=1)
+        stock, usable = self.given.stock.T.take(at.sites, axis=1), self.given.usable.T.take(at.sites, axis=1)
+        units = self.units.T.take(at.lanes, axis=1)
         room: NDArray[np.int64] = (np.minimum(stock, units) * usable).T
         return room
 
@@ -155,9 +170,10 @@ def delivery_ground(common: Given, level: ServiceLevel, km: NDArray[np.float64])
     problem, network = common.problem, common.problem.network
     offered = offer(network, level, problem.country, problem.currency)
     lane_of = offered.lanes_at(km)
-    grams = np.array([line.grams for line in problem.lines], dtype=np.int64)
     limit = offered.limits[:, np.newaxis]
-    units = np.where(grams > 0, np.maximum(limit, 0) // np.maximum(grams, 1), np.where(limit < 0, 0, UNLIMITED))
+    units = np.maximum(limit, 0) // np.maximum(common.grams, 1)
+    if not common.grams.all():
+        units = np.where(common.grams > 0, units, np.where(limit < 0, 0, UNLIMITED))
     reaches = lane_of < len(offered.lanes)
     farthest = float(offered.ends.max(initial=0.0))
     screens = (
@@ -237,7 +253,7 @@ def _of_goods(common: Given, fits: Mask) -> tuple[Screen, ...]:
             kind=FenceKind.STOCK,
             code=UnavailabilityCode.OUT_OF_STOCK,
             passes=(stock > 0)[np.newaxis],
-            told=lambda site: (f"{np.minimum(stock[site], wanted).sum()} units", f"{wanted.sum()} units"),
+            told=lambda site: (f"{sum(map(min, stock[site].tolist(), wanted.tolist()))} units", f"{wanted.sum()} units"),
         ),
     )
     if blocked is None:
@@ -312,7 +328,7 @@ def _told(ground: Ground, kind: FenceKind) -> Callable[[int], Told]:
 
     def latest(site: int) -> Told:
         of_site = [lane for lane in ground.lane_of[:, site].tolist() if lane < lanes]
-        moments = [promise.latest for lane in of_site if (promise := ground.promise_by(site, lane))]
+        moments = [promise.latest for lane in of_site if (promise := ground.promise(site, lane))]
         actual = _local(min(moments), problem.network.sites[site]) if moments else None
         limit = problem.promised_latest
         return actual, _local(limit, problem.network.sites[site]) if limit else None

@@ -12,7 +12,7 @@ from domain.errors import InvalidInput
 from domain.planning.calendar import order_before
 from domain.planning.costs import Legs, price
 from domain.planning.fences import Mask
-from domain.planning.ground import Ground, delivery_ground, given, pickup_ground
+from domain.planning.ground import Ground, Spots, delivery_ground, given, pickup_ground
 from domain.planning.lots import Lots, divide
 from domain.planning.network import distances_km
 from domain.planning.problem import (
@@ -94,7 +94,7 @@ def decide_pickups(problem: Problem) -> tuple[Decision, ...]:
     ground, wanted = pickup_ground(common), common.wanted
     own = np.zeros_like(common.stock)
     sites = np.flatnonzero(ground.open[0])
-    own[sites] = np.minimum(ground.room(np.zeros_like(sites), sites), wanted)
+    own[sites] = np.minimum(ground.room(_alone(sites)), wanted)
     fetchable = _hosts(ground) & common.usable[problem.network.active & problem.network.ships].any(axis=0)
     asked = np.flatnonzero(own.any(axis=1) | fetchable.any(axis=1))
     order = np.lexsort((asked, np.zeros(asked.size) if km is None else km[asked], (own[asked] < wanted).any(axis=1)))
@@ -108,6 +108,11 @@ def decide_pickups(problem: Problem) -> tuple[Decision, ...]:
     handed = np.maximum.reduce([own.max(axis=0, initial=0), *(_handed(decision) for decision in decisions)])
     unavailable = tuple(reasons(ground, None, handed))
     return replace(decisions[0], unavailable=unavailable), *decisions[1:]
+
+
+def _alone(sites: NDArray[np.int64]) -> Spots:
+    """Return where the legs of a pickup ground at these sites are: it has one service, and one lane."""
+    return Spots(rows=np.zeros_like(sites), sites=sites, lanes=np.zeros_like(sites))
 
 
 def _hosts(ground: Ground) -> Mask:
@@ -151,16 +156,15 @@ def _answer(decisions: Sequence[Decision], *, ranked: bool) -> Answer:
 
 def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     """Return the cheapest delivery of as much of each line as there is."""
-    sites, rows = np.nonzero(ground.open.T)
-    wanted = ground.given.wanted
-    lots = Lots(line=np.arange(wanted.size), quantity=wanted, able=ground.able(rows, sites))
-    if not lots.able.any(axis=0).all():
-        lots = divide(ground.room(rows, sites), sites, ground.given.stock, wanted)
-    covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
+    at, wanted = ground.spots(), ground.given.wanted
+    lots, covered = Lots(line=np.arange(wanted.size), quantity=wanted, able=ground.able(at)), wanted
+    if not np.logical_or.reduce(lots.able, axis=0).all():
+        lots = divide(ground.room(at), at.sites, ground.given.stock, wanted)
+        covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
     unavailable = tuple(reasons(ground, level, covered))
     if not lots.line.size:
         return Decision(ground=ground, level=level, plan=None, unavailable=unavailable)
-    legs = price(ground, rows, sites, lots)
+    legs = price(ground, at, lots)
     table, cover = _covered(legs, ground.problem.policy.most_parcels)
     if not cover.takes:
         unavailable = (*unavailable, too_many(level, ground.problem))
@@ -203,7 +207,7 @@ def _pickups(ground: Ground, sites: NDArray[np.int64], handed: NDArray[np.int64]
             alike = np.sort(sites[(handed == quantities).all(axis=1)])
             priced[key] = _charged(ground, alike, quantities)
         legs, costs = priced[key]
-        leg = int(legs.sites.searchsorted(site))
+        leg = int(legs.at.sites.searchsorted(site))
         cost = int(costs[leg])
         cover = Cover(takes=(Take(leg=leg, lines=tuple(range(legs.lots.line.size)), cost=cost),), bound=cost)
         plan = _plan(legs, ground, cover, None, ground.given.wanted - quantities)
@@ -214,7 +218,7 @@ def _charged(ground: Ground, sites: NDArray[np.int64], handed: NDArray[np.int64]
     """Return the pickups of these quantities (lines,) at each of these sites, and what each costs."""
     lines = handed.nonzero()[0]
     lots = Lots(line=lines, quantity=handed[lines], able=np.ones((sites.size, lines.size), dtype=np.bool_))
-    legs = price(ground, np.zeros_like(sites), sites, lots)
+    legs = price(ground, _alone(sites), lots)
     return legs, legs.rates.totals(np.arange(sites.size), lots.able)
 
 
@@ -314,9 +318,9 @@ def _plan(legs: Legs, ground: Ground, cover: Cover, level: ServiceLevel | None, 
     """Return the plan of a cover, which leaves out so much of each line (lines,)."""
     problem = ground.problem
     parcels = tuple(_parcel(legs, ground, take, first=not number) for number, take in enumerate(cover.takes))
-    services = [ground.offer.services[legs.rows[take.leg]] for take in cover.takes] if ground.offer else []
+    services = [ground.offer.services[legs.at.rows.item(take.leg)] for take in cover.takes] if ground.offer else []
     deadlines = [
-        order_before(problem.network.sites[legs.sites[take.leg]], service, parcel.due_at)
+        order_before(problem.network.sites[legs.at.sites.item(take.leg)], service, parcel.due_at)
         for take, service, parcel in zip(cover.takes, services, parcels, strict=False)
     ]
     return Plan(
@@ -338,14 +342,15 @@ def _plan(legs: Legs, ground: Ground, cover: Cover, level: ServiceLevel | None, 
 
 def _parcel(legs: Legs, ground: Ground, take: Take, *, first: bool) -> Parcel:
     """Return one location's parcel. The first of a plan is not charged for splitting it."""
-    row, site = int(legs.rows[take.leg]), int(legs.sites[take.leg])
-    promise = ground.promise(row, site)
+    row, site = legs.at.rows.item(take.leg), legs.at.sites.item(take.leg)
+    promise = ground.promise(site, legs.at.lanes.item(take.leg))
     service = ground.offer.services[row] if ground.offer else None
     distance = None if ground.given.km is None else float(ground.given.km[site])
     shares: dict[int, int] = {}
     for lot in take.lines:
         line = int(legs.lots.line[lot])
         shares[line] = shares.get(line, 0) + int(legs.lots.quantity[lot])
+    assert promise, "a leg without a promise is not open"
     return Parcel(
         location_code=ground.problem.network.sites[site].code,
         service_code=None if service is None else service.code,
