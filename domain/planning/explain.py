@@ -99,11 +99,11 @@ def explain(decision: Decision) -> Explanation:
     if decision.fetched:
         return _fetched(decision, explain(decision.fetched))
     ground, legs, cover = decision.ground, decision.legs, decision.cover
-    rated, charged = _open(ground, legs, cover) if legs and cover else ([], {})
     sites, stops = _stopped_at(ground)
     nearest = _nearest(ground, sites, stops)
     stopped = [_stopped(ground, *stop) for stop in zip(sites[nearest].tolist(), stops[nearest].tolist(), strict=True)]
-    chosen = sum(candidate.chosen for candidate in rated)
+    most = MOST_CANDIDATES - len(stopped)
+    rated, charged = _open(ground, legs, cover, most=most) if legs and cover else ([], {})
     by_fence: Counter[FenceKind] = Counter()
     for screen, count in zip(ground.screens, np.bincount(stops).tolist(), strict=False):
         by_fence[screen.kind] += count
@@ -113,7 +113,7 @@ def explain(decision: Decision) -> Explanation:
         gap=cover.gap if cover else 0.0,
         considered=len(ground.problem.network.sites),
         stopped={kind: count for kind, count in by_fence.items() if count},
-        candidates=rated[: max(MOST_CANDIDATES - len(stopped), chosen)] + stopped,
+        candidates=rated + stopped,
         alternatives=_alternatives(decision),
     )
 
@@ -124,8 +124,7 @@ def _fetched(decision: Decision, told: Explanation) -> Explanation:
     cost = decision.plan.cost if decision.plan else 0
     if legs is None or cover is None:
         return replace(told, cost=cost)
-    candidates, own = _open(decision.ground, legs, cover)
-    store = next(candidate for candidate in candidates if candidate.chosen)
+    (store,), own = _open(decision.ground, legs, cover, most=1)
     code = store.location_code
     others = [candidate for candidate in told.candidates if candidate.location_code != code]
     return replace(
@@ -219,8 +218,8 @@ def _ratings(told: Mapping[str, int]) -> dict[RatingKind, int]:
     return {RatingKind(kind): cost for kind, cost in told.items()}
 
 
-def _open(ground: Ground, legs: Legs, cover: Cover) -> tuple[list[Candidate], dict[RatingKind, int]]:
-    """Return the sites of open legs, those of the cover first and then by rank, as many as are told at most.
+def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[Candidate], dict[RatingKind, int]]:
+    """Return the sites of open legs, those of the cover first and then by rank: those of the cover, and `most` in all.
 
     The rank is by how many lots a site's best leg can take, and then by what it charges for them. Beside them is what
     the parcels of the cover are charged together, by rating.
@@ -229,29 +228,23 @@ def _open(ground: Ground, legs: Legs, cover: Cover) -> tuple[list[Candidate], di
     counts = np.add.reduce(takes, axis=1, dtype=np.intp)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
     takers[legs.at.sites[[take.leg for take in cover.takes]]] = True
-    rivals = _rivals(counts, takers[legs.at.sites], MOST_CANDIDATES * len(ground.open))
+    rivals = _rivals(counts, takers[legs.at.sites], most * len(ground.open))
     best = rivals[np.lexsort((legs.rates.totals(rivals, takes[rivals]), -counts[rivals]))]
     ranked = best[_firsts(legs.at.sites[best], takers.size)]
     taken = takers[legs.at.sites[ranked]]
     chosen = taken.nonzero()[0]
-    places = np.concatenate((chosen, (~taken).nonzero()[0][: max(MOST_CANDIDATES - chosen.size, 0)]))
+    places = np.concatenate((chosen, (~taken).nonzero()[0][: max(most - chosen.size, 0)]))
     told = ranked[places]
     charged, columns = _charged(legs, cover, told, takes[told])
-    kinds, sites, candidates = list(columns), ground.problem.network.sites, []
-    for number, (site, place, count, amounts) in enumerate(
-        zip(
-            legs.at.sites[told].tolist(),
-            places.tolist(),
-            counts[told].tolist(),
-            zip(*columns.values(), strict=True),
-            strict=True,
-        )
-    ):
-        code, taker = sites[site].code, number < chosen.size
-        if stop := _too_little(ground, legs, site, count):
-            candidates.append(Candidate(code, {}, taker, stop))
+    too_few = legs.lots.line.size if ground.problem.policy.most_parcels == 1 else 1
+    sites, candidates = ground.problem.network.sites, []
+    columns_of = legs.at.sites[told], places, counts[told]
+    for site, place, count, *amounts in zip(*(c.tolist() for c in columns_of), *columns.values(), strict=True):
+        code, taker = sites[site].code, len(candidates) < chosen.size
+        if count < too_few:
+            candidates.append(Candidate(code, {}, taker, _too_little(ground, legs, site, count)))
             continue
-        ratings = {kind: amount for kind, amount in zip(kinds, amounts, strict=True) if amount}
+        ratings = {kind: amount for kind, amount in zip(columns, amounts, strict=True) if amount}
         candidates.append(Candidate(code, ratings, taker, None, sum(amounts), place + 1))
     return candidates, charged
 
@@ -299,14 +292,11 @@ def _rivals(counts: NDArray[np.int64], takers: NDArray[np.bool_], most: int) -> 
     return np.flatnonzero(counts >= counts[takers].min(initial=least))
 
 
-def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop | None:
-    """Return what stops an open leg that could take so many of the lots, if that is too few."""
-    wanted = legs.lots.line.size
+def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop:
+    """Return what stops an open leg that could take so many of the lots, which are too few."""
     if not count:
         return _stop(FenceKind.STOCK, f"{ground.given.stock[site].sum()} units", f"{legs.lots.quantity.min()} units")
-    if count < wanted and ground.problem.policy.most_parcels == 1:
-        return _stop(FenceKind.MAX_PARCELS, f"{count} of {wanted} lines", "all in 1 parcel")
-    return None
+    return _stop(FenceKind.MAX_PARCELS, f"{count} of {legs.lots.line.size} lines", "all in 1 parcel")
 
 
 def _stopped_at(ground: Ground) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -314,16 +304,19 @@ def _stopped_at(ground: Ground) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     sites = (~np.logical_or.reduce(ground.open, axis=0)).nonzero()[0]
     stops = np.full(sites.size, len(ground.screens))
     legs = np.ones((len(ground.open), sites.size), dtype=np.bool_)
+    gone = np.full(sites.size, not ground.open.size)
     goods: NDArray[np.bool_] | None = None
     for screen in ground.screens:
         passes = screen.passes.take(sites, axis=1)
-        if passes.shape[2] == 1:
-            legs &= passes[..., 0]
-        else:
-            goods = passes if goods is None else goods & passes
-        some = legs if goods is None else legs & np.logical_or.reduce(goods, axis=2)
+        if not np.logical_and.reduce(passes, axis=None):
+            if passes.shape[2] == 1:
+                legs &= passes[..., 0]
+            else:
+                goods = passes if goods is None else goods & passes
+            some = legs if goods is None else legs & np.logical_or.reduce(goods, axis=2)
+            gone = ~np.logical_or.reduce(some, axis=0)
         # What a screen leaves nothing of, those that follow leave nothing of, either.
-        stops -= ~np.logical_or.reduce(some, axis=0)
+        stops -= gone
     return sites, stops
 
 

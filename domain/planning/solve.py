@@ -3,6 +3,7 @@
 A set of lines is an integer whose bit `l` stands for line `l`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,7 +26,7 @@ REFERENCES = 3
 class Table:
     """For each set of lines, what it costs as one parcel of its cheapest leg, and which leg that is; both (sets,).
 
-    `scaled` are the costs times SCALE, and 1 for the parcel.
+    `scaled` are the costs times SCALE, and 1 for the parcel; NONE of the empty set, which needs none.
     """
 
     lines: int
@@ -53,6 +54,7 @@ def tabulate(rates: Rates, *, dense_below: int = DENSE_BELOW, prune_above: int =
         packed = _by_leg(rates, kept, tariffs)
     costs = np.minimum(packed // legs, IMPOSSIBLE)
     scaled = np.where(costs < IMPOSSIBLE, costs * SCALE + 1, NONE)
+    scaled[0] = NONE
     return Table(lines=lines, costs=costs, owners=packed % legs, scaled=scaled)
 
 
@@ -62,7 +64,7 @@ def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
     Of covers that cost the same, fewer parcels win, then earlier legs.
     """
     if most_parcels is None:
-        return _trace(table, [_rests(table, None)])
+        return _trace(table, [_best(table)])
     return min(
         exactly(table, min(most_parcels, table.lines)),
         key=lambda cover: (not cover.takes, cover.cost),
@@ -73,12 +75,11 @@ def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
 def exactly(table: Table, most_parcels: int) -> list[Cover]:
     """Return the cheapest cover with just 1, 2, 3 ... parcels, up to that number and to that of the lines."""
     most = min(most_parcels, table.lines)
-    nothing = np.full(1 << (table.lines - 1), NONE)
-    nothing[0] = 0
     # What one parcel takes of it is its own best cover; only more parcels have to be shared out.
-    rests = [nothing, np.concatenate([[NONE], table.scaled[1 : nothing.size]])]
+    rest = table.scaled[: table.scaled.size >> 1]
+    rests = [None, rest]
     while len(rests) < most:
-        rests.append(_rests(table, rests[-1]))
+        rests.append(rest := _with_one_more(table, rest))
     return [_trace(table, rests[:count]) for count in range(1, most + 1)]
 
 
@@ -139,16 +140,9 @@ def _undominated(rates: Rates, tariffs: NDArray[np.int64]) -> NDArray[np.int64]:
     return legs
 
 
-def _rests(table: Table, rest: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Return what the best cover of each set without the last line costs (sets / 2,).
-
-    Its first parcel leaves what `rest` covers, by sets; where that is None, what any cover does.
-    """
+def _best(table: Table) -> NDArray[np.int64]:
+    """Return what the best cover of each set without the last line costs (sets / 2,)."""
     best = np.full(1 << (table.lines - 1), NONE)
-    if rest is not None:
-        taken, others, starts = _all_splits(table.lines - 1)
-        best[1:] = np.minimum.reduceat(table.scaled[taken] + rest[others], starts) if starts.size else NONE
-        return best
     best[0] = 0
     for line in range(table.lines - 1):
         half = 1 << line
@@ -157,29 +151,51 @@ def _rests(table: Table, rest: NDArray[np.int64] | None) -> NDArray[np.int64]:
     return best
 
 
-def _trace(table: Table, rests: list[NDArray[np.int64]]) -> Cover:
-    """Return the best cover; its first parcel leaves what the last of `rests` covers, and so on, down to the first."""
-    wanted, layer, takes = table.costs.size - 1, len(rests) - 1, []
-    least = int((table.scaled[wanted + 1 >> 1 :] + rests[-1][::-1]).min())
-    if least >= NONE:
-        return Cover(takes=(), bound=0)
+def _with_one_more(table: Table, rest: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the same of covers whose first parcel leaves what costs `rest`, by sets."""
+    best = np.full_like(rest, NONE)
+    if best.size > 1:
+        taken, others, starts = _all_splits(table.lines - 1)
+        best[1:] = np.minimum.reduceat(table.scaled[taken] + rest[others], starts)
+    return best
+
+
+def _trace(table: Table, rests: Sequence[NDArray[np.int64] | None]) -> Cover:
+    """Return the best cover; its first parcel leaves what the last of `rests` covers, and so on, down to the first.
+
+    None is what covers nothing, so that the parcel takes all.
+    """
+    wanted, layer = table.costs.size - 1, len(rests) - 1
+    takes: list[Take] = []
     while wanted:
-        chosen = wanted
-        # One parcel is the cheapest, or the only one that is left: whatever ties with it has more.
-        if layer or table.scaled[wanted] != least:
-            line = wanted.bit_length() - 1
-            half = 1 << line
-            taken, others, starts = _splits(line)
-            of_wanted = slice(starts[wanted - half], starts[wanted - half] + (1 << (wanted - half).bit_count()))
-            sets = taken[of_wanted] + half
-            ties = sets[table.scaled[sets] + rests[layer][others[of_wanted]] == least]
-            chosen = int(ties[(table.owners[ties] * table.costs.size - ties).argmin()])
-        takes.append(Take(leg=int(table.owners[chosen]), lines=_listed(chosen), cost=int(table.costs[chosen])))
+        chosen = _first(table, wanted, rests[layer])
+        if not chosen:
+            return Cover(takes=(), bound=0)
+        takes.append(Take(leg=table.owners.item(chosen), lines=_listed(chosen), cost=table.costs.item(chosen)))
         wanted -= chosen
-        least = int(rests[layer][wanted])
         layer = max(layer - 1, 0)
     takes.sort(key=lambda take: (take.leg, take.lines))
     return Cover(takes=tuple(takes), bound=sum(take.cost for take in takes))
+
+
+def _first(table: Table, wanted: int, rest: NDArray[np.int64] | None) -> int:
+    """Return the set with the last line that the best cover of a set takes as one parcel; 0 where there is no cover."""
+    whole = table.scaled.item(wanted)
+    if rest is None:
+        return wanted if whole < NONE else 0
+    line = wanted.bit_length() - 1
+    half = 1 << line
+    taken, others, starts = _splits(line)
+    start = starts.item(wanted - half)
+    of_wanted = slice(start, start + (1 << (wanted - half).bit_count()))
+    sets = taken[of_wanted] + half
+    costs = table.scaled[sets] + rest[others[of_wanted]]
+    least = costs.min()
+    if least >= NONE or least == whole:
+        # Where one parcel is the cheapest, whatever ties with it has more.
+        return wanted if least < NONE else 0
+    ties = sets[costs == least]
+    return int(ties[(table.owners[ties] * table.costs.size - ties).argmin()])
 
 
 @lru_cache(maxsize=1 << MOST_EXACT)
