@@ -237,7 +237,8 @@ def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[
     told = ranked[places]
     charged, columns = _charged(legs, cover, told, takes[told])
     too_few = legs.lots.line.size if ground.problem.policy.most_parcels == 1 else 1
-    sites, candidates = ground.problem.network.sites, []
+    sites = ground.problem.network.sites
+    candidates: list[Candidate] = []
     columns_of = legs.at.sites[told], places, counts[told]
     for site, place, count, *amounts in zip(*(c.tolist() for c in columns_of), *columns.values(), strict=True):
         code, taker = sites[site].code, len(candidates) < chosen.size

@@ -253,7 +253,10 @@ def _of_goods(common: Given, fits: Mask) -> tuple[Screen, ...]:
             kind=FenceKind.STOCK,
             code=UnavailabilityCode.OUT_OF_STOCK,
             passes=(stock > 0)[np.newaxis],
-            told=lambda site: (f"{sum(map(min, stock[site].tolist(), wanted.tolist()))} units", f"{wanted.sum()} units"),
+            told=lambda site: (
+                f"{sum(map(min, stock[site].tolist(), wanted.tolist()))} units",
+                f"{wanted.sum()} units",
+            ),
         ),
     )
     if blocked is None:

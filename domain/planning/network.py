@@ -34,12 +34,14 @@ def make_network(
         if len(keeping) < len(numbers):
             keeping.append(place)
     order_limits, unit_limits = _limits(ordered)
+    latitudes = np.radians([site.position.latitude for site in ordered])
     return Network(
         revision=revision,
         sites=ordered,
         services=offered,
-        latitudes=np.radians([site.position.latitude for site in ordered]),
+        latitudes=latitudes,
         longitudes=np.radians([site.position.longitude for site in ordered]),
+        narrowing=np.cos(latitudes),
         active=np.array([site.status is LocationStatus.ACTIVE for site in ordered], dtype=np.bool_),
         ships=np.array([LocationService.SHIP in site.services for site in ordered], dtype=np.bool_),
         hands_out=np.array([LocationService.PICKUP in site.services for site in ordered], dtype=np.bool_),
@@ -63,7 +65,7 @@ def distances_km(network: Network, point: Point) -> NDArray[np.float64]:
     latitude, longitude = np.radians(point.latitude), np.radians(point.longitude)
     haversine = (
         np.sin((network.latitudes - latitude) / 2) ** 2
-        + np.cos(latitude) * np.cos(network.latitudes) * np.sin((network.longitudes - longitude) / 2) ** 2
+        + np.cos(latitude) * network.narrowing * np.sin((network.longitudes - longitude) / 2) ** 2
     )
     distances: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
     return distances

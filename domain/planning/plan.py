@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import InvalidInput
-from domain.planning.calendar import order_before
+from domain.planning.calendar import Promise, order_before
 from domain.planning.costs import Legs, price
 from domain.planning.fences import Mask
 from domain.planning.ground import Ground, Spots, delivery_ground, given, pickup_ground
@@ -343,14 +344,13 @@ def _plan(legs: Legs, ground: Ground, cover: Cover, level: ServiceLevel | None, 
 def _parcel(legs: Legs, ground: Ground, take: Take, *, first: bool) -> Parcel:
     """Return one location's parcel. The first of a plan is not charged for splitting it."""
     row, site = legs.at.rows.item(take.leg), legs.at.sites.item(take.leg)
-    promise = ground.promise(site, legs.at.lanes.item(take.leg))
+    promise = cast("Promise", ground.promise(site, legs.at.lanes.item(take.leg)))  # or it would not be open
     service = ground.offer.services[row] if ground.offer else None
     distance = None if ground.given.km is None else float(ground.given.km[site])
     shares: dict[int, int] = {}
     for lot in take.lines:
         line = int(legs.lots.line[lot])
         shares[line] = shares.get(line, 0) + int(legs.lots.quantity[lot])
-    assert promise, "a leg without a promise is not open"
     return Parcel(
         location_code=ground.problem.network.sites[site].code,
         service_code=None if service is None else service.code,

@@ -126,11 +126,12 @@ class Site:
 class Network:
     """All sites, sorted by code, and all active carrier services, as one immutable snapshot.
 
-    `latitudes` and `longitudes` (radians, shape `(sites,)`) stand beside `sites`, in the same order, as do the masks
-    `active`, `ships` and `hands_out` (status ACTIVE, offers SHIP, offers PICKUP). `fits[service, site]` tells where a
-    carrier service may be used, `kinds[site]` is the place of its kind in LocationKind. Sites with the same number in
-    `schedules` keep the same hours, closures, holidays, handling time and time zone; `keepers[schedule]` is the first
-    of them, and `keeping[schedule]` its place. `limited` are the places of the sites with a capacity; `order_limits[site, weekday]` and `unit_limits` are
+    `latitudes` and `longitudes` (radians, shape `(sites,)`) stand beside `sites`, in the same order, as do `narrowing`,
+    the cosines of the former, and the masks `active`, `ships` and `hands_out` (status ACTIVE, offers SHIP, offers
+    PICKUP). `fits[service, site]` tells where a carrier service may be used, `kinds[site]` is the place of its kind in
+    LocationKind. Sites with the same number in `schedules` keep the same hours, closures, holidays, handling time and
+    time zone; `keepers[schedule]` is the first of them, and `keeping[schedule]` its place. `limited` are the places of
+    the sites with a capacity; `order_limits[site, weekday]` and `unit_limits` are
     theirs (1 is Monday), UNLIMITED where there is none. `acceptance[site]` is the share of what it was offered of late
     that it did the work of, from 0 to 1. `network.make_network` fills all of them.
     """
@@ -140,6 +141,7 @@ class Network:
     services: tuple[Service, ...]
     latitudes: NDArray[np.float64]
     longitudes: NDArray[np.float64]
+    narrowing: NDArray[np.float64]
     active: NDArray[np.bool_]
     ships: NDArray[np.bool_]
     hands_out: NDArray[np.bool_]

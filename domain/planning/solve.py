@@ -183,19 +183,14 @@ def _first(table: Table, wanted: int, rest: NDArray[np.int64] | None) -> int:
     whole = table.scaled.item(wanted)
     if rest is None:
         return wanted if whole < NONE else 0
-    line = wanted.bit_length() - 1
-    half = 1 << line
-    taken, others, starts = _splits(line)
-    start = starts.item(wanted - half)
-    of_wanted = slice(start, start + (1 << (wanted - half).bit_count()))
-    sets = taken[of_wanted] + half
-    costs = table.scaled[sets] + rest[others[of_wanted]]
+    sets, others = _parts(wanted)
+    costs = table.scaled[sets] + rest[others]
     least = costs.min()
     if least >= NONE or least == whole:
         # Where one parcel is the cheapest, whatever ties with it has more.
         return wanted if least < NONE else 0
     ties = sets[costs == least]
-    return int(ties[(table.owners[ties] * table.costs.size - ties).argmin()])
+    return int(ties[(table.owners[ties] * table.costs.size - ties).argmin()] if ties.size > 1 else ties[0])
 
 
 @lru_cache(maxsize=1 << MOST_EXACT)
@@ -213,6 +208,16 @@ def _members(lines: int) -> NDArray[np.float64]:
 def _sums(amounts: NDArray[np.int64], lines: int) -> NDArray[np.int64]:
     """Return amounts by line (..., lines) summed by set: whole numbers, exact in floats, which are quicker."""
     return (amounts.astype(np.float64) @ _members(lines)).astype(np.int64)
+
+
+@lru_cache(maxsize=1 << MOST_EXACT)
+def _parts(whole: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return every part of a set that holds its last line, and what each leaves."""
+    half = 1 << whole.bit_length() - 1
+    taken, others, starts = _splits(whole.bit_length() - 1)
+    start = starts.item(whole - half)
+    of_whole = slice(start, start + (1 << (whole - half).bit_count()))
+    return taken[of_whole] + half, others[of_whole]
 
 
 @lru_cache(maxsize=MOST_EXACT)
