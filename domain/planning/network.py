@@ -25,14 +25,7 @@ def make_network(
     """
     ordered = tuple(sorted(sites, key=lambda site: site.code))
     offered = tuple(sorted(services, key=lambda service: service.code))
-    numbers: dict[tuple[object, ...], int] = {}
-    keeping: list[int] = []
-    schedules = []
-    for place, site in enumerate(ordered):
-        schedule = (site.time_zone, site.openings, site.closures, site.public_holidays, site.handling)
-        schedules.append(numbers.setdefault(schedule, len(numbers)))
-        if len(keeping) < len(numbers):
-            keeping.append(place)
+    keeping, schedules = _schedules(ordered)
     order_limits, unit_limits = _limits(ordered)
     latitudes = np.radians([site.position.latitude for site in ordered])
     return Network(
@@ -58,6 +51,19 @@ def make_network(
         acceptance=np.array([(acceptance or {}).get(site.code, 1.0) for site in ordered], dtype=np.float64),
         position_by_code={site.code: position for position, site in enumerate(ordered)},
     )
+
+
+def _schedules(sites: Iterable[Site]) -> tuple[list[int], list[int]]:
+    """Return the place of the first site of each schedule, and the schedule of each site."""
+    numbers: dict[tuple[object, ...], int] = {}
+    keeping: list[int] = []
+    schedules = []
+    for place, site in enumerate(sites):
+        schedule = (site.time_zone, site.openings, site.closures, site.public_holidays, site.handling)
+        schedules.append(numbers.setdefault(schedule, len(numbers)))
+        if len(keeping) < len(numbers):
+            keeping.append(place)
+    return keeping, schedules
 
 
 def distances_km(network: Network, point: Point) -> NDArray[np.float64]:
