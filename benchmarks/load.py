@@ -88,7 +88,7 @@ async def furnish(database: Database, *, locations: int, skus: int) -> None:
 
 
 async def empty(database: Database) -> None:
-    await database.pool.execute("TRUNCATE stock, stock_movement, feed")
+    await database.pool.execute("TRUNCATE stock, stock_movement, counted_run, feed")
     await database.pool.execute("CHECKPOINT")
 
 

@@ -78,7 +78,8 @@ class Slice(Generic[R]):
 class Listing(Generic[R]):
     """A list that is read in pages. Values are bound as parameters; only names that we wrote stand in the SQL.
 
-    `key` holds the columns, with their Postgres types, that order the list and tell its rows apart.
+    `key` holds the columns, with their Postgres types, that order the list and tell its rows apart. The rows of the
+    `others` are merged in.
     """
 
     source: str
@@ -86,6 +87,7 @@ class Listing(Generic[R]):
     key: Sequence[tuple[str, str]]
     row: type[R]
     descending: bool = False
+    others: Sequence[str] = ()
     conditions: list[str] = field(default_factory=list)
     values: list[object] = field(default_factory=list)
 
@@ -103,8 +105,9 @@ class Listing(Generic[R]):
 
     async def count(self, connection: Connection) -> int:
         """Return how many rows the whole list has."""
-        sql = f"SELECT count(*) FROM {self.source} WHERE {self._condition(self.conditions)}"  # noqa: S608
-        total: int = await connection.fetchval(sql, *self.values)
+        condition = self._condition(self.conditions)
+        counts = (f"(SELECT count(*) FROM {source} WHERE {condition})" for source in (self.source, *self.others))  # noqa: S608
+        total: int = await connection.fetchval(f"SELECT {' + '.join(counts)}", *self.values)
         return total
 
     async def slice(self, connection: Connection, page: Page) -> Slice[R]:
@@ -118,12 +121,17 @@ class Listing(Generic[R]):
                 sign = ">" if forward is not self.descending else "<"
                 columns = ", ".join(column for column, _ in self.key)
                 conditions.append(f"({columns}) {sign} ({', '.join(marks)})")
+                if self.others:  # what is unfolded has an index on the leading column only
+                    conditions.append(f"{self.key[0][0]} {sign}= {marks[0]}")
         direction = "DESC" if self.descending is not backward else "ASC"
         order = ", ".join(f"{column} {direction}" for column, _ in self.key)
-        sql = (
-            f"SELECT {self.columns} FROM {self.source} WHERE {self._condition(conditions)} "  # noqa: S608
-            f"ORDER BY {order} LIMIT {size + 1}"
+        condition, end = self._condition(conditions), f"ORDER BY {order} LIMIT {size + 1}"
+        sql = " UNION ALL ".join(
+            f"(SELECT {self.columns} FROM {source} WHERE {condition} {end})"  # noqa: S608
+            for source in (self.source, *self.others)
         )
+        if self.others:
+            sql = f"SELECT * FROM ({sql}) merged {end}"  # noqa: S608
         rows: list[R] = await connection.fetch(sql, *values, record_class=self.row)
         more, rows = len(rows) > size, rows[:size]
         if backward:

@@ -10,7 +10,8 @@ from domain.vocabulary import UpdateKind
 
 FACTS_A_ROW = 20
 """No more than the 32 ids that the sequence `feed_id` gives each row."""
-LEVELS_A_ROW = 20
+LEVELS_A_ROW = 32
+"""As many as the sequence `feed_id` gives ids to each row."""
 
 
 class Fact(NamedTuple):

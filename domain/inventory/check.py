@@ -6,7 +6,9 @@ _LEVELS = """
 WITH ledger AS (
     SELECT sku, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved,
            -coalesce(sum(on_hand_delta) FILTER (WHERE reason = 'DAMAGED'), 0) AS damaged
-      FROM stock_movement GROUP BY sku, location_id
+      FROM (SELECT sku, location_id, reason, on_hand_delta, reserved_delta FROM stock_movement UNION ALL
+            SELECT sku, location_id, reason, on_hand_delta, reserved_delta FROM counted_movement()) movement
+     GROUP BY sku, location_id
 ), open AS (
     SELECT l.sku, a.location_id, l.quantity - l.short AS held, 0 AS expected
       FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id

@@ -10,6 +10,7 @@ from domain.feed import LEVELS_A_ROW
 from domain.ids import new_id
 from domain.inventory.foresight import foresee
 from domain.inventory.levels import Key
+from domain.inventory.rows import run_of
 from domain.inventory.waiting import wake
 from domain.transaction import Connection
 
@@ -30,7 +31,7 @@ class Merged:
 
 
 async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetime) -> Merged:
-    """Make and count levels in the caller's transaction, each with its entry in the ledger and in the feed.
+    """Make and count levels in the caller's transaction, in runs that are their entries in the ledger and in the feed.
 
     Every SKU and location has to be there, and each level but once among the rows. Where somebody else makes one of the
     levels meanwhile, Postgres says so (a unique violation) and the transaction may be done again as a whole.
@@ -51,29 +52,30 @@ async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetim
 
 async def _write(connection: Connection, statement: str, merged: Merged, *, now: datetime) -> int:
     """Execute one of the statements below; return how many levels it wrote."""
-    written = await connection.fetchrow(statement, now, LEVELS_A_ROW, *_ids(now))
+    written = await connection.fetchrow(statement, now, LEVELS_A_ROW, *_run_ids(now))
     merged.short += zip(written["short_skus"] or (), written["short_places"] or (), strict=True)
     await wake(connection, written["waited_for"] or (), now=now)
     levels: int = written["levels"]
     return levels
 
 
-def _ids(now: datetime) -> tuple[bytes, int]:
-    """Return the halves of a new id, to count on from: ids that follow each other are quick to index."""
-    first = new_id(now).bytes
+def _run_ids(now: datetime) -> tuple[bytes, int]:
+    """Return the halves of the first of a transaction's runs' ids, to count on from."""
+    first = run_of(new_id(now)).bytes
     return first[:8], int.from_bytes(first[8:], signed=True)
 
 
 _STAGED = ("sku", "location_id", "on_hand", "safety_stock")
 
 # Nothing is known yet of a staging table, and a connection keeps its plans, also those that it made when `stock` was
-# small: none may be to read the whole of it.
+# small: none may be to read the whole of it. Nor does Postgres know how much memory the runs take.
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_level (sku text, location_id uuid, on_hand int, safety_stock int)
     ON COMMIT DELETE ROWS;
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
+SET LOCAL work_mem = '32MB';
 """
 
 _COMPARE = """
@@ -86,21 +88,18 @@ SELECT count(*) FILTER (WHERE sku IS NULL) AS fresh,
           FROM pg_temp.staged_level w LEFT JOIN stock s USING (sku, location_id)) level
 """
 
-# A row of the feed tells a run of levels, in the order of the rows: the sequence leaves each row ids for all of them.
 _WRITE = """
-, entered AS (
-    INSERT INTO stock_movement (id, sku, location_id, reason, on_hand_delta, reserved_delta, occurred_at)
-    SELECT encode($3::bytea || int8send($4::bigint + row_number() OVER ()), 'hex')::uuid,
-           sku, location_id, 'COUNTED', delta, 0, $1
-      FROM changed WHERE delta <> 0
+, run AS (
+    INSERT INTO counted_run (
+        id, occurred_at, first_sku, last_sku, skus, location_ids, on_hand_deltas, on_hand, reserved, available)
+    SELECT encode($3::bytea || int8send($4::bigint + (c.run << 8)), 'hex')::uuid, $1,
+           min(c.sku COLLATE "C"), max(c.sku COLLATE "C"), array_agg(c.sku), array_agg(c.location_id),
+           array_agg(c.delta), array_agg(c.on_hand), array_agg(c.reserved), array_agg(c.available)
+      FROM (SELECT *, (row_number() OVER () - 1) / $2::int AS run FROM changed) c GROUP BY c.run
+    RETURNING id
 ), told AS (
-    INSERT INTO feed (epoch, kind, keys, payload, at)
-    SELECT e.epoch, 'STOCK_CHANGED', '{}', jsonb_build_object('levels', r.levels), $1
-      FROM (SELECT jsonb_build_object('sku', array_agg(c.sku), 'location', array_agg(c.location_id::text),
-                                      'on_hand', array_agg(c.on_hand), 'reserved', array_agg(c.reserved),
-                                      'available', array_agg(c.available)) AS levels
-              FROM (SELECT *, row_number() OVER () - 1 AS n FROM changed) c
-             GROUP BY c.n / $2::int) r, feed_epoch e
+    INSERT INTO feed (epoch, kind, keys, payload, at, run_id)
+    SELECT e.epoch, 'STOCK_CHANGED', '{}', '{}', $1, run.id FROM run, feed_epoch e ORDER BY run.id
 )
 SELECT count(*) AS levels,
        array_agg(sku) FILTER (WHERE on_hand < reserved) AS short_skus,
@@ -111,35 +110,38 @@ SELECT count(*) AS levels,
 """
 
 _CREATE_ALL = f"""
-WITH changed AS (
-    INSERT INTO stock AS s (sku, location_id, on_hand, safety_stock, updated_at)
-    SELECT w.sku, w.location_id, w.on_hand, coalesce(w.safety_stock, 0), $1
+WITH changed AS MATERIALIZED (
+    SELECT w.sku, w.location_id, w.on_hand, n.safety_stock, 0 AS reserved, w.on_hand AS delta,
+           greatest(w.on_hand - n.safety_stock, 0) AS available
       FROM pg_temp.staged_level w
+     CROSS JOIN LATERAL (SELECT coalesce(w.safety_stock, 0) AS safety_stock) n
      ORDER BY w.sku COLLATE "C", w.location_id
-    RETURNING s.sku, s.location_id, s.on_hand, s.reserved, s.on_hand AS delta,
-              greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available
+), written AS (
+    INSERT INTO stock (sku, location_id, on_hand, safety_stock, updated_at)
+    SELECT sku, location_id, on_hand, safety_stock, $1 FROM changed
 ) {_WRITE}
 """  # noqa: S608 - our own text
 _CREATE = _CREATE_ALL.replace(
-    "staged_level w\n",
-    "staged_level w WHERE NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)\n",
+    "     ORDER BY",
+    "     WHERE NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)\n     ORDER BY",
+    1,
 )
 
 # What was on hand is read by the very statement that locks it: a movement that ends meanwhile is counted in.
 _COUNT = f"""
-WITH held AS MATERIALIZED (
-    SELECT s.sku, s.location_id, s.on_hand AS before,
-           coalesce(w.on_hand, s.on_hand) AS on_hand, coalesce(w.safety_stock, s.safety_stock) AS safety_stock
+WITH changed AS MATERIALIZED (
+    SELECT s.sku, s.location_id, n.on_hand, n.safety_stock, s.reserved, n.on_hand - s.on_hand AS delta,
+           greatest(n.on_hand - s.reserved - n.safety_stock, 0) AS available
       FROM pg_temp.staged_level w JOIN stock s USING (sku, location_id)
-     WHERE (s.on_hand, s.safety_stock) <> (coalesce(w.on_hand, s.on_hand), coalesce(w.safety_stock, s.safety_stock))
+     CROSS JOIN LATERAL (SELECT coalesce(w.on_hand, s.on_hand) AS on_hand,
+                                coalesce(w.safety_stock, s.safety_stock) AS safety_stock) n
+     WHERE (s.on_hand, s.safety_stock) <> (n.on_hand, n.safety_stock)
      ORDER BY s.sku COLLATE "C", s.location_id
        FOR UPDATE OF s
-), changed AS (
+), written AS (
     UPDATE stock s
-       SET on_hand = h.on_hand, safety_stock = h.safety_stock, version = s.version + 1, updated_at = $1
-      FROM held h
-     WHERE s.sku = h.sku AND s.location_id = h.location_id
-    RETURNING s.sku, s.location_id, s.on_hand, s.reserved, s.on_hand - h.before AS delta,
-              greatest(s.on_hand - s.reserved - s.safety_stock, 0) AS available
+       SET on_hand = c.on_hand, safety_stock = c.safety_stock, version = s.version + 1, updated_at = $1
+      FROM changed c
+     WHERE s.sku = c.sku AND s.location_id = c.location_id
 ) {_WRITE}
 """  # noqa: S608 - our own text

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.inventory.rows import EACH_LOCATION, HoldbackRow, ItemRow, MovementRow, StockRow
+from domain.inventory.rows import EACH_LOCATION, HoldbackRow, ItemRow, MovementRow, StockRow, run_of
 from domain.network import Snapshot
 from domain.paging import Listing
 from domain.transaction import Connection
@@ -125,17 +125,28 @@ def item_listing(
 async def movements(connection: Connection, ids: Collection[UUID]) -> list[MovementRow]:
     """Return the entries of the ledger with these ids, those that exist, in no order."""
     rows: list[MovementRow] = await connection.fetch(
-        "SELECT * FROM stock_movement WHERE id = ANY ($1)", list(ids), record_class=MovementRow
+        f"""
+        SELECT {_MOVEMENT} FROM stock_movement WHERE id = ANY ($1)
+        UNION ALL
+        SELECT {_MOVEMENT} FROM counted_movement() WHERE run_id = ANY ($2) AND id = ANY ($1)
+        """,  # noqa: S608 - our own text
+        list(ids),
+        [run_of(movement_id) for movement_id in ids],
+        record_class=MovementRow,
     )
     return rows
+
+
+_MOVEMENT = "id, sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at, note"
 
 
 def movement_listing(*, sku: str | None = None, location_ids: Collection[UUID] | None = None) -> Listing[MovementRow]:
     """Return the ledger of an item and of locations as a list to page through, newest first."""
     listing = Listing(
-        source="stock_movement",
-        columns="*",
-        key=[("id", "uuid")],
+        source="(SELECT *, id AS run_id FROM stock_movement) movement",
+        others=["(SELECT * FROM counted_movement() WHERE among @> $1::text) counted" if sku else "counted_movement()"],
+        columns=f"run_id, {_MOVEMENT}",
+        key=[("run_id", "uuid"), ("id", "uuid")],
         row=MovementRow,
         descending=True,
     )

@@ -44,7 +44,7 @@ class StockRow(Row):
 
 
 class MovementRow(Row):
-    """An entry of the ledger as Postgres holds it."""
+    """An entry of the ledger as Postgres holds it, or unfolds it from a run."""
 
     id: UUID
     sku: str
@@ -114,6 +114,11 @@ def netted(movements: Sequence[Movement]) -> list[Movement]:
         for (sku, location_id, order_id), units in reserved.items()
         if units
     ]
+
+
+def run_of(movement_id: UUID) -> UUID:
+    """Return the id that the run of a movement has, where it is one of a run."""
+    return UUID(int=movement_id.int >> 8 << 8)
 
 
 async def enter(connection: Connection, movements: Iterable[Movement], *, now: datetime) -> None:

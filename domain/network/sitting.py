@@ -94,16 +94,27 @@ class Sitting:
 # Stock sits since it last sold, was last reserved, or came where there was none: of a level whose last units have just
 # come, none sat. What it was before a movement follows from what it is now, newest first, to the first that tells.
 _SINCE = """
-SELECT s.sku, s.location_id, m.occurred_at
-  FROM stock s
-  LEFT JOIN LATERAL (
-       SELECT x.occurred_at
-         FROM (SELECT m.id, m.reason, m.reserved_delta, m.occurred_at,
-                      s.on_hand - sum(m.on_hand_delta) OVER (ORDER BY m.id DESC ROWS UNBOUNDED PRECEDING) AS before
-                 FROM stock_movement m
-                WHERE m.sku = s.sku AND m.location_id = s.location_id AND m.id >= $2 AND m.id < $3
-                ORDER BY m.id DESC LIMIT $4) x
-        WHERE x.reason = 'SOLD' OR x.reserved_delta > 0 OR x.before <= 0
-        ORDER BY x.id DESC LIMIT 1) m ON true
- WHERE s.sku = ANY ($1::text[]) AND s.on_hand > s.reserved
+WITH level AS MATERIALIZED (
+    SELECT sku, location_id, on_hand FROM stock WHERE sku = ANY ($1::text[]) AND on_hand > reserved
+), moved AS (
+    SELECT l.sku, l.location_id, m.*
+      FROM level l
+     CROSS JOIN LATERAL (
+           SELECT id, reason, on_hand_delta, reserved_delta, occurred_at FROM stock_movement m
+            WHERE m.sku = l.sku AND m.location_id = l.location_id AND m.id >= $2 AND m.id < $3
+            ORDER BY m.id DESC LIMIT $4) m
+    UNION ALL
+    SELECT c.sku, c.location_id, c.id, c.reason, c.on_hand_delta, c.reserved_delta, c.occurred_at
+      FROM unnest($1::text[]) AS w(sku) CROSS JOIN LATERAL counted_movement() c
+     WHERE c.among @> w.sku AND c.sku = w.sku AND c.run_id >= $2 AND c.run_id < $3
+), known AS (
+    SELECT *, l.on_hand - sum(m.on_hand_delta) OVER newest AS before, row_number() OVER newest AS nth
+      FROM level l JOIN moved m USING (sku, location_id)
+    WINDOW newest AS (PARTITION BY sku, location_id ORDER BY m.id DESC ROWS UNBOUNDED PRECEDING)
+)
+SELECT l.sku, l.location_id, max(k.occurred_at) AS since
+  FROM level l LEFT JOIN known k
+    ON k.sku = l.sku AND k.location_id = l.location_id AND k.nth <= $4
+       AND (k.reason = 'SOLD' OR k.reserved_delta > 0 OR k.before <= 0)
+ GROUP BY l.sku, l.location_id
 """

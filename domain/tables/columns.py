@@ -39,6 +39,11 @@ def uuids() -> postgresql.ARRAY[Any]:
     return postgresql.ARRAY(sa.Uuid)
 
 
+def numbers() -> postgresql.ARRAY[Any]:
+    """Return an array of whole numbers."""
+    return postgresql.ARRAY(sa.Integer)
+
+
 class Xid8(sa.types.UserDefinedType[int]):
     """Postgres's 64-bit transaction id."""
 

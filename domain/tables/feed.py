@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
@@ -11,7 +12,7 @@ from domain.vocabulary import UpdateKind
 
 
 class Feed(SQLModel, table=True):
-    """A run of up to 20 facts, or levels. Rows are read in the order of their primary key."""
+    """A run of facts, or of levels, in its payload or in `counted_run`. Rows are read in the order of their key."""
 
     __tablename__ = "feed"
 
@@ -27,6 +28,7 @@ class Feed(SQLModel, table=True):
     kind: UpdateKind = Field(sa_type=known(UpdateKind))
     keys: dict[str, Any] = Field(sa_type=json())
     payload: dict[str, Any] = Field(sa_type=json())
+    run_id: UUID | None = None
     at: datetime = Field(sa_type=moment())
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from domain.tables.columns import known, moment, texts
+from domain.tables.columns import known, moment, numbers, texts, uuids
 from domain.vocabulary import MovementReason
 
 
@@ -56,7 +56,7 @@ class Stock(SQLModel, table=True):
 
 
 class StockMovement(SQLModel, table=True):
-    """The ledger, append-only: the sum of a level's deltas is the level. Its ids are in the order of time."""
+    """The ledger, with CountedRun: append-only, the sum of a level's deltas is the level, ids in the order of time."""
 
     __tablename__ = "stock_movement"
     __table_args__ = (sa.Index("stock_movement_level", "sku", "location_id", "id"),)
@@ -70,6 +70,34 @@ class StockMovement(SQLModel, table=True):
     order_id: UUID | None = None
     occurred_at: datetime = Field(sa_type=moment())
     note: str | None = None
+
+
+class CountedRun(SQLModel, table=True):
+    """Levels that were counted together: one row for what would be as many of the ledger and of the feed.
+
+    An id ends in a zero byte, in whose place a movement of the run has its ordinal, counted from 1. A delta of 0 is no
+    movement, but told. The levels are as they were just after.
+    """
+
+    __tablename__ = "counted_run"
+    __table_args__ = (
+        sa.Index("counted_run_skus", sa.text("sku_range(first_sku, last_sku, '[]')"), postgresql_using="gist"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    occurred_at: datetime = Field(sa_type=moment())
+    first_sku: str
+    last_sku: str
+    skus: list[str] = Field(sa_type=texts())
+    location_ids: list[UUID] = Field(sa_type=uuids())
+    on_hand_deltas: list[int] = Field(sa_type=numbers())
+    on_hand: list[int] = Field(sa_type=numbers())
+    reserved: list[int] = Field(sa_type=numbers())
+    available: list[int] = Field(sa_type=numbers())
+
+
+_RANGE = sa.DDL('CREATE TYPE sku_range AS RANGE (subtype = text, collation = "C")')  # type: ignore[no-untyped-call]
+sa.event.listen(SQLModel.metadata, "before_create", _RANGE)
 
 
 class Idempotency(SQLModel, table=True):

@@ -22,6 +22,7 @@ from domain.inventory import (
     import_stock,
     items,
     move,
+    movement_listing,
     stock_levels,
     stock_listing,
 )
@@ -113,7 +114,7 @@ async def test_movements_of_one_level_change_it_once_and_are_told_once(
     assert (row.on_hand, row.reserved, row.available, row.version) == (7, 3, 3, 2)
     assert await told(database, before) == [("mug", (7, 3, 3))]
     async with database.reading() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM stock_movement WHERE sku = 'mug'") == 4
+        assert await movement_listing(sku="mug").count(connection) == 4
 
 
 @pytest.mark.parametrize(
@@ -196,8 +197,8 @@ async def test_a_count_that_waits_for_a_sale_enters_the_difference_to_what_the_s
     assert (await level(database, "mug", places["A"])).on_hand == 9
     assert await findings(database) == []
     async with database.reading() as connection:
-        deltas = await connection.fetch("SELECT on_hand_delta FROM stock_movement WHERE sku = 'mug'")
-    assert sorted(row["on_hand_delta"] for row in deltas) == [-4, 3, 10]
+        entries = (await movement_listing(sku="mug").slice(connection, Page())).rows
+    assert sorted(entry.on_hand_delta for entry in entries) == [-4, 3, 10]
 
 
 async def waiting_for_a_lock(database: Database) -> None:

@@ -75,8 +75,9 @@ PARCEL = CarrierServiceChange(
 )
 CHANGING = """
     assignment_line, assignment, order_line, customer_order, timeline, idempotency, feed, stock_movement, stock,
-    reservation_line, reservation, transfer_line, transfer, receipt, timer, committed_work, routing_decision,
-    shipment, shipment_line, shipment_label, tracking_event, customer_return, return_line, return_label, return_timeline
+    counted_run, reservation_line, reservation, transfer_line, transfer, receipt, timer, committed_work,
+    routing_decision, shipment, shipment_line, shipment_label, tracking_event, customer_return, return_line,
+    return_label, return_timeline
 """
 
 
