@@ -137,6 +137,8 @@ async def movements(connection: Connection, ids: Collection[UUID]) -> list[Movem
     return rows
 
 
+# An item's runs are few: OFFSET 0 keeps Postgres from looking for them among all, from the newest on.
+_OF_SKU = "(SELECT * FROM counted_movement() WHERE among @> $1::text AND sku = $1::text OFFSET 0) counted"
 _MOVEMENT = "id, sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at, note"
 
 
@@ -144,7 +146,7 @@ def movement_listing(*, sku: str | None = None, location_ids: Collection[UUID] |
     """Return the ledger of an item and of locations as a list to page through, newest first."""
     listing = Listing(
         source="(SELECT *, id AS run_id FROM stock_movement) movement",
-        others=["(SELECT * FROM counted_movement() WHERE among @> $1::text) counted" if sku else "counted_movement()"],
+        others=["counted_movement()" if sku is None else _OF_SKU],
         columns=f"run_id, {_MOVEMENT}",
         key=[("run_id", "uuid"), ("id", "uuid")],
         row=MovementRow,
