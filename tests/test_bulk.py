@@ -161,7 +161,7 @@ async def test_the_ledger_is_one_list_whatever_was_written_in_runs(database: Dat
         there = {"location_ids": [places["L01"]]}
         assert await pages(11, **there) == [row for row in whole if row.location_id == places["L01"]]
     before = await told(database, start)
-    await asyncio.to_thread(downgrade, dsn, "0022")
+    await asyncio.to_thread(downgrade, dsn, "0023")
     await asyncio.to_thread(migrate, dsn)
     await database.pool.expire_connections()  # they know the tables as they were
     async with database.reading() as connection:
