@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from app import main
+from app import main, wire
 from app.execution import build_schema
 from app.settings import Settings
 from domain.feed import Fact, record
@@ -26,6 +26,21 @@ from schema.context import Context
 from schema.paging import global_id
 
 SKU = "sku-0"
+
+
+class Timed(wire.Wire):
+    """Notes when a socket was last written to."""
+
+    at = 0.0
+
+    def write(self, frame: bytes) -> bool:
+        written = super().write(frame)
+        Timed.at = time.monotonic()
+        return written
+
+    def _flush(self) -> None:
+        super()._flush()
+        Timed.at = time.monotonic()
 
 
 class Naive(GraphQL[Context, None]):
@@ -66,6 +81,7 @@ class Bare:
 
 
 def create_app(settings: Settings, dsn: str) -> main.Application:
+    wire.Wire = Timed  # type: ignore[misc]
     app = main.create_app(settings, dsn)
     bare, naive = Bare(), Naive(app)
 
@@ -89,6 +105,7 @@ def create_app(settings: Settings, dsn: str) -> main.Application:
                 "cpu": used.ru_utime + used.ru_stime,
                 "rss": psutil.Process().memory_info().rss,
                 "executions": len(executions),
+                "written": Timed.at,
             }
         )
 
