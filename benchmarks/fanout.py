@@ -5,8 +5,8 @@ broadcast of the same bytes; each in a fresh process, the clients in another. Th
 2,000 sockets that are dropped at once and resume with their cursors. A figure counts only when every socket got every
 update, and none twice.
 
-CPU is the server's, a delivery, and memory a socket. An update is written when the server has given that of the last socket
-to the system, and read when the clients, which share the machine's processors, have taken it.
+CPU is the server's, a delivery, and memory a socket. An update is written when the server has given that of the last
+socket to the system, and read when the clients, which share the machine's processors, have taken it.
 """
 
 import argparse

@@ -4,7 +4,8 @@ A `crossdock serve` of its own process on a Postgres of its own, fsync on; write
 Each transaction writes one update and wakes the gateway as another gateway would; each begins at its time, whatever the
 others wait for. Rates double until one is not held: it was not written, or its last update came more than a second
 after the last commit. The floor: a row in each transaction and a NOTIFY with its number, heard on one connection.
-Latency runs from the commit's answer to the arrival; CPU is the gateway's, an update.
+Latency runs from the commit's answer to the arrival; CPU is the gateway's, an update. In the end a transaction is left
+open for 5 s while others write.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from domain.vocabulary import UpdateKind
 RATES = (100, 1_000, 2_000, 4_000, 8_000, 16_000)
 WRITERS = 16
 SETTLE_SECONDS = 120.0
+OPEN_SECONDS = 5.0
 SUBSCRIPTION = "subscription { stockUpdates(conflate: false) { cursor onHand } }"
 CHANNEL = "floor"
 
@@ -169,6 +171,31 @@ async def idle(process: psutil.Process, seconds: float) -> None:
     print(f"idle, no subscriber: {(used(process) - before) / seconds:.2%} of a processor", flush=True)
 
 
+async def left_open(pool: asyncpg.Pool, write: Write, run: Run, *, rate: int, seconds: float) -> None:
+    """Keep one transaction open while others write; print what that costs them, and when all of theirs has arrived."""
+    slowest = 0.0
+
+    async def timed(connection: Connection, numbers: range) -> None:
+        nonlocal slowest
+        began = time.monotonic()
+        await write(connection, numbers)
+        slowest = max(slowest, time.monotonic() - began)
+
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await write(connection, range(-1, 0))
+            await at_rate(pool, timed, run, rate=rate, seconds=seconds)
+            early = len(run.arrived)
+        ended = run.committed[-1] = time.monotonic()
+    await run.settled()
+    lag = (max(run.arrived.values()) - ended) * 1000
+    print(
+        f"a transaction left open for {seconds:g} s at {rate}/s: slowest write {slowest * 1000:.1f} ms, {early} told "
+        f"before its end, all {len(run.committed)} within {lag:.0f} ms of it",
+        flush=True,
+    )
+
+
 async def main(dsn: str, address: str, process: psutil.Process, seconds: float) -> None:
     await idle(process, seconds)
     pool = await open_pool(dsn, size=WRITERS)
@@ -195,6 +222,9 @@ async def main(dsn: str, address: str, process: psutil.Process, seconds: float) 
                 )
                 if not held:
                     break
+        run = Run()
+        async with subscribed(address, run):
+            await left_open(pool, through_the_feed(place, wake), run, rate=RATES[0], seconds=OPEN_SECONDS)
     await pool.close()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -241,28 +241,33 @@ async def test_a_transaction_left_open_delays_updates_but_no_writer_and_none_is_
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds.tailing, "QUIET_SECONDS", 60.0)  # nobody tells of the end
-    orders: Sequence[UUID] = [uuid4() for _ in range(40)]
-    hidden = uuid4()
-    arrived: list[tuple[UUID | None, float]] = []
+    expected: list[UUID | None] = []
+    arrived: list[UUID | None] = []
+    lags: list[float] = []
     async with tailing(database) as feed:
 
         async def listen(after: Cursor) -> None:
             async for updates in feed.follow(after):
-                arrived.extend((update.order_id, time.monotonic()) for update in updates)
+                arrived.extend(update.order_id for update in updates)
 
         listening = asyncio.create_task(listen(feed.position))
-        async with database.pool.acquire() as left_open, left_open.transaction():
-            await tell(left_open, hidden)
-            began = time.monotonic()
-            for order in orders:
-                await write(database, order)
-            assert time.monotonic() - began < 2
-            await asyncio.sleep(0.3)
-            assert arrived == []
-        ended = time.monotonic()
-        async with asyncio.timeout(5):
-            while len(arrived) < len(orders) + 1:
-                await asyncio.sleep(0.005)
+        while len(lags) < 8 and min(lags, default=1) >= 0.1:  # the machine may be busy with other tests
+            hidden, *orders = (uuid4() for _ in range(41))
+            async with database.pool.acquire() as left_open, left_open.transaction():
+                await tell(left_open, hidden)
+                began = time.monotonic()
+                for order in orders:
+                    await write(database, order)
+                assert time.monotonic() - began < 2
+                await asyncio.sleep(0.2)
+                assert arrived == expected
+            ended = time.monotonic()
+            expected += [hidden, *orders]
+            async with asyncio.timeout(5):
+                while len(arrived) < len(expected):
+                    await asyncio.sleep(0.002)
+            lags.append(time.monotonic() - ended)
+            assert arrived == expected
         listening.cancel()
-    assert [order for order, _ in arrived] == [hidden, *orders]
-    assert arrived[-1][1] - ended < 0.5, "100 ms where the machine is not busy with other tests"
+    print(f"all told {min(lags) * 1000:.0f} ms after the end of the transaction")  # noqa: T201
+    assert min(lags) < 0.1
