@@ -86,13 +86,10 @@ class Wire(Stalling, WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(self.stall_seconds, self.transport.abort)
 
     def write(self, frame: bytes) -> bool:
-        """Write a frame at once, or say that others have to be taken first."""
+        """Write a frame with the others of this turn, or say that what was written before has to be taken first."""
         if self.close_sent or not self.writable.is_set() or self.transport.is_closing():
             return False
-        if self._held:
-            self._hold(frame)
-        else:
-            self.transport.write(frame)
+        self._hold(frame)
         return True
 
     def _hold(self, frame: bytes) -> None:

@@ -22,7 +22,8 @@ from schema.context import Context
 T = TypeVar("T")
 
 TOLD_AT_ONCE = 256
-"""Members; others get their turn in between."""
+"""Members; others may get their turn in between."""
+TURN_SECONDS = 0.004
 NEAR = 5_000
 """Transactions that a member waits for an execution behind its cursor to pass, rather than have one of its own."""
 AGAIN_SECONDS = 0.5
@@ -50,6 +51,10 @@ class Window:
     def has_room(self, updates: int, size: int) -> bool:
         """Say whether to go on while nobody has had so much yet."""
         return updates * 2 < self.updates and size * 2 < self.bytes
+
+    def is_much(self, updates: int, size: int) -> bool:
+        """Say whether so much is enough to tell before others have their turn."""
+        return updates * 16 > self.updates or size * 16 > self.bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -187,6 +192,10 @@ class Run:
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
     _attempts: int = 0
+    _turn: float = 0.0
+    """When others last had theirs, on the loop's clock; since then so many updates were told, of so many bytes."""
+    _updates_told: int = 0
+    _told: int = 0
 
     @property
     def passed(self) -> Cursor:
@@ -280,17 +289,26 @@ class Run:
             for member in part:
                 if member.run is self:
                     member.tell(frame)
-            await asyncio.sleep(0)
+            await self._let_others()
         self._join_others(frame.cursor)
         while self._members and not self.runs.window.has_room(self._updates_ahead, self._ahead):
             self._room.clear()
             await self._room.wait()
+
+    async def _let_others(self) -> None:
+        """Give others their turn, though not after each of the updates that come together: they are sent together."""
+        time = asyncio.get_running_loop().time
+        if time() - self._turn > TURN_SECONDS or self.runs.window.is_much(self._updates_told, self._told):
+            await asyncio.sleep(0)
+            self._turn, self._updates_told, self._told = time(), 0, 0
 
     def _grow(self, size: int) -> None:
         self.size += size
         self.runs.size += size
         self._ahead += size
         self._updates_ahead += 1
+        self._told += size
+        self._updates_told += 1
         if not self.runs.window.holds(len(self._frames), self.size):
             self._conflate()
             while not self.runs.window.holds(len(self._frames), self.size):

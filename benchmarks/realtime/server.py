@@ -33,11 +33,6 @@ class Timed(wire.Wire):
 
     at = 0.0
 
-    def write(self, frame: bytes) -> bool:
-        written = super().write(frame)
-        Timed.at = time.monotonic()
-        return written
-
     def _flush(self) -> None:
         super()._flush()
         Timed.at = time.monotonic()
