@@ -101,6 +101,18 @@ def edges() -> list[Edge]:
 NEXT = followers(OrderStatus, edges())
 
 
+SENTENCES: Mapping[OrderStatus, str] = {
+    _S.UNROUTABLE: "No location can fulfil the order now.",
+    _S.BACKORDERED: "The order waits for stock.",
+    _S.IN_FULFILLMENT: "Picking has begun.",
+    _S.PARTIALLY_FULFILLED: "A part has left its location.",
+    _S.FULFILLED: "Everything has left its location.",
+    _S.COMPLETED: "The shopper has everything.",
+    _S.CANCELLED: "Nothing is left to fulfil.",
+}
+"""That it was routed is told where it is, with its locations."""
+
+
 def allowed_actions(order: OrderRow, viewer: Viewer, *, astray: bool) -> list[OrderAction]:
     """Return what the viewer may do with an order as it stands; `astray` says that a parcel of it will not arrive."""
     return [

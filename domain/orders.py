@@ -10,7 +10,7 @@ from uuid import UUID
 from domain import feed
 from domain.errors import NotFound
 from domain.machine import check_step
-from domain.order_actions import NEXT
+from domain.order_actions import NEXT, SENTENCES
 from domain.paging import Listing
 from domain.places import AddressJson
 from domain.transaction import Connection, Row
@@ -278,18 +278,6 @@ def standing(order: OrderRow, lines: Sequence[OrderLineRow], work: Sequence[str]
     return OrderStatus.UNROUTABLE
 
 
-_SENTENCES = {
-    OrderStatus.UNROUTABLE: "No location can fulfil the order now.",
-    OrderStatus.BACKORDERED: "The order waits for stock.",
-    OrderStatus.IN_FULFILLMENT: "Picking has begun.",
-    OrderStatus.PARTIALLY_FULFILLED: "A part has left its location.",
-    OrderStatus.FULFILLED: "Everything has left its location.",
-    OrderStatus.COMPLETED: "The shopper has everything.",
-    OrderStatus.CANCELLED: "Nothing is left to fulfil.",
-}
-"""That it was routed is told where it is, with its locations."""
-
-
 _COUNT_WAITING = """
 WITH counted AS (
     SELECT l.id, l.quantity - l.cancelled - l.fulfilled - coalesce(sum(w.quantity - w.short), 0)
@@ -359,6 +347,6 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
     through = [OrderStatus.FULFILLED, status] if at_once else [status]
     cancelled = status is OrderStatus.CANCELLED
     kind = UpdateKind.ORDER_CANCELLED if cancelled else UpdateKind.ORDER_STATUS_CHANGED
-    steps = [Step(kind=kind, status=each, message=_SENTENCES.get(each, "")) for each in through]
+    steps = [Step(kind=kind, status=each, message=SENTENCES.get(each, "")) for each in through]
     await note(connection, [entry(told, step, actor=actor, now=now) for step in steps if step.message])
     await feed.record(connection, [fact(told, step, now=now) for step in steps])

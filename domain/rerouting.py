@@ -115,7 +115,7 @@ class Rerouting(Changing):
         parcel, order = await self._parcel(shipment_id)
         if parcel.replaced_at and not parcel.written_off:
             return order
-        back = await self.came_back([parcel])
+        back = astray(parcel) and await self.came_back([parcel])
         if back or not astray(parcel):
             others = any(astray(each) for each in await shipments_of_orders(self.connection, [order.id]))
             allowed = [

@@ -18,7 +18,10 @@ def markdown() -> str:
         for action, rule in order_actions.RULES.items()
     )
     moves: list[tuple[StrEnum, work.Move]] = [*work.MOVES.items(), *work.EVENTS.items()]
-    work_table = _table((name, [*move.sources], [], move.roles, move.stock) for name, move in moves)
+    work_table = _table(
+        (name, [*move.sources], [], move.roles, move.stock + _FREE * (move.target in work.ENDS_DAY))
+        for name, move in moves
+    )
     working = diagram([AssignmentStatus.OFFERED, AssignmentStatus.HELD], work.edges())
     travelling = diagram([ShipmentStatus.CREATED], parcels.edges(), group=parcels.WITH_CARRIER, name="WITH_CARRIER")
     coming_back = _table(
@@ -39,6 +42,9 @@ def markdown() -> str:
             coming_back,
         )
     )
+
+
+_FREE = "; its room in the day is free"
 
 
 def _drawn(text: str) -> str:

@@ -187,7 +187,7 @@ class Desk(Record):
         self._may(AssignmentAction.COLLECT, row)
         locked = row.pickup_locked_until is not None and row.pickup_locked_until > self.now
         if locked or not right:
-            return await self._count_wrong_code(row, locked=locked)
+            return await self._count_wrong_code(row, order, locked=locked)
         if lines is None:
             return await self._leave(AssignmentAction.COLLECT, row, order)
         known = {line.id: line for line in await lines_of(self.connection, [row.id])}
@@ -224,7 +224,7 @@ class Desk(Record):
         await self.say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, f"{{place}} restocked {row.number}.")
         return row
 
-    async def _count_wrong_code(self, row: AssignmentRow, *, locked: bool) -> InvalidPickupCode:
+    async def _count_wrong_code(self, row: AssignmentRow, order: OrderRow, *, locked: bool) -> InvalidPickupCode:
         attempts, until = row.pickup_attempts, row.pickup_locked_until
         if not locked:
             attempts = attempts % PICKUP_ATTEMPTS + 1
@@ -235,6 +235,11 @@ class Desk(Record):
                 attempts,
                 until,
             )
+            if until:
+                sentence = (
+                    f"{{place}} was shown {PICKUP_ATTEMPTS} wrong pickup codes for {row.number}, and takes none now."
+                )
+                await self.say(order, row, UpdateKind.ORDER_CHANGED, sentence)
         message = "Too many wrong codes: wait a while." if until else "This is not the order's pickup code."
         return InvalidPickupCode(
             message=message, path=("pickupCode",), attempts_left=PICKUP_ATTEMPTS - attempts, locked_until=until

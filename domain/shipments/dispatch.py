@@ -156,7 +156,7 @@ class Dispatch:
         if await self._missed(row, order):
             await lateness.mark(self.connection, [order.id], now=self.now)
         await orders.settle(self.connection, order, actor=self.actor, now=self.now)
-        return row
+        return (await shipments(self.connection, [row.id]))[0]
 
     async def recognise(self, order: OrderRow) -> bool:
         """Count what parcels held that were given up and arrived after all, as far as it was cancelled; say if any."""

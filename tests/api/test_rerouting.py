@@ -246,27 +246,34 @@ async def test_lines_of_a_lost_parcel_are_cancelled_as_a_whole_and_another_parce
     )  # fmt: skip
     assert "2 x rug cancelled by operations: Too many." in await said(house, order)
     rugs, pens = sorted(parcels, key=lambda parcel: parcel["lines"][0]["sku"] == "pen")
-    assert (await replace(house, rugs))["__typename"] == "ActionNotAllowedError"
+    assert (await replace(house, rugs))["message"] == (
+        "Only what will not arrive is sent again: what it held is cancelled."
+    )
+    assert [bool(parcel["givenUpAt"]) for parcel in await given_up(house, order)] == [
+        parcel["id"] == rugs["id"] for parcel in parcels
+    ]
     assert (await replace(house, pens))["status"] == "ROUTED"
     assert (await cancel_lines(house, order, 0, 3))["status"] == "CANCELLED"
     await agree(house)
 
 
 async def test_a_parcel_that_arrives_though_it_was_given_up_counts_in_place_of_what_is_cancelled(house: House) -> None:
-    given_up, (lost,) = await packed(house, ("pen", 3))
+    abandoned, (lost,) = await packed(house, ("pen", 3))
     replaced, (other,) = await packed(house, ("pen", 2), key="other")
-    for order, parcel in ((given_up, lost), (replaced, other)):
+    for order, parcel in ((abandoned, lost), (replaced, other)):
         await hand_over(house, order)
         await record(house, parcel["trackingNumber"], "LOST")
-    assert (await cancel(house, given_up))["status"] == "CANCELLED"
+    assert (await cancel(house, abandoned))["status"] == "CANCELLED"
     assert (await replace(house, other))["status"] == "ROUTED"
     for parcel in (lost, other) * 2:
         await record(house, parcel["trackingNumber"], "DELIVERED", ', at: "2026-03-04T14:00:00Z"')
-    found = await house.order(given_up["id"], FIELDS)
+    for order, still in ((abandoned, False), (replaced, True)):
+        assert [bool(parcel["givenUpAt"]) for parcel in await given_up(house, order)] == [still]
+    found = await house.order(abandoned["id"], FIELDS)
     assert (found["status"], found["lines"][0]["fulfilled"], found["allowedActions"]) == (
         "COMPLETED", 3, ["REQUEST_RETURN"],
     )  # fmt: skip
-    assert (await said(house, given_up))[-3:] == [
+    assert (await said(house, abandoned))[-3:] == [
         f"CityCourier delivered parcel {lost['trackingNumber']}.",
         f"What parcel {lost['trackingNumber']} held was given up, and counts as fulfilled again.",
         "The shopper has everything.",
@@ -278,6 +285,11 @@ async def test_a_parcel_that_arrives_though_it_was_given_up_counts_in_place_of_w
     assert (done["status"], done["lines"][0]["fulfilled"], done["lines"][0]["cancelled"]) == ("COMPLETED", 2, 0)
     assert (await house.levels("pen"))["SM"] == (5, 0, 5)
     await agree(house)
+
+
+async def given_up(house: House, order: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await house.order(order["id"], "shipments { id givenUpAt }"))["shipments"]
+    return found
 
 
 async def agree(house: House) -> None:

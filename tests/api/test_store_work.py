@@ -270,6 +270,8 @@ async def test_five_wrong_codes_lock_the_parcel_for_a_while_even_for_the_right_o
         refused = await house.do("collectAssignment", work["id"], "SM", arguments=f', pickupCode: "{wrong}"')
         left.append(refused["attemptsLeft"])
     assert left == [4, 3, 2, 1, 0]
+    said = [entry["message"] for entry in (await house.order(order["id"], "timeline { message }"))["timeline"]]
+    assert said[-1] == f"Berlin Mitte was shown 5 wrong pickup codes for {order['number']}-1, and takes none now."
     locked = await house.do("collectAssignment", work["id"], "SM", arguments=f', pickupCode: "{code}"')
     assert locked["__typename"] == "InvalidPickupCodeError"
     assert locked["lockedUntil"] == "2026-03-04T11:15:00+00:00"
