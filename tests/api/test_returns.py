@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,8 +29,8 @@ from tests.api.returning import (
 from tests.api.test_shipments import hand_over, packed, record
 from tests.api.test_walk import following, take
 
-UPDATES = """subscription ($order: ID, $location: ID) { returnUpdates(orderId: $order, locationId: $location) {
-    cursor kind status return { number status } } }"""
+UPDATES = """subscription ($order: ID, $location: ID, $after: Cursor) {
+    returnUpdates(orderId: $order, locationId: $location, after: $after) { cursor status return { number } } }"""
 NEW = {"condition": "NEW"}
 
 
@@ -95,10 +95,11 @@ async def test_goods_come_back_to_another_store_than_announced_and_are_sold_once
         assert (await house.levels("pen"))["SN"] == (12, 0, 12)
         closed = await step(house, "closeReturn", done, "", "SN")
         assert (closed["status"], closed["allowedActions"]) == ("CLOSED", [])
-        assert [each["status"] for each in await take(shopper, 5)] == [
-            "REQUESTED", "APPROVED", "RECEIVED", "INSPECTED", "CLOSED",
-        ]  # fmt: skip
+        heard = await take(shopper, 5)
+        assert [each["status"] for each in heard] == ["REQUESTED", "APPROVED", "RECEIVED", "INSPECTED", "CLOSED"]
         assert [each["status"] for each in await take(tablet, 3)] == ["RECEIVED", "INSPECTED", "CLOSED"]
+    async with following(house, UPDATES, Role.STOREFRONT, order=order["id"], after=heard[1]["cursor"]) as again:
+        assert [each["cursor"] for each in await take(again, 3)] == [each["cursor"] for each in heard[2:]]
     number = back["number"]
     assert [entry["message"] for entry in closed["timeline"]] == [
         f"Return {number} of 2 x pen was requested.",
@@ -243,7 +244,13 @@ async def test_policies_say_until_when_for_how_much_and_whether_somebody_has_to_
     again = await request(house, order, 3, key="again")
     assert [(await step(house, "approveReturn", again))["status"] for _ in range(2)] == ["APPROVED", "APPROVED"]
     assert (await step(house, "cancelReturn", again, role=Role.STOREFRONT))["status"] == "CANCELLED"
-    house.clock[0] += timedelta(days=15)
+    assert await save_policy(house, name="final sale", channels=["web"], days=0, priority=300)
+    assert (await options(house, order))["lines"][0]["message"] == "It is not taken back."
+    assert (await request(house, order, 1, key="sale"))["message"] == "pen: It is not taken back."
+    await save_policy(house, name="final sale", channels=["outlet"])
+    house.clock[0] = datetime(2026, 3, 18, 22, 59, 59, tzinfo=UTC)  # a second before midnight in Berlin
+    assert (await request(house, order, 1, key="in time"))["status"] == "REQUESTED"
+    house.clock[0] += timedelta(seconds=1)
     assert (await options(house, order))["lines"][0]["message"] == "It was taken back until 2026-03-18."
     late = await request(house, order, 1, key="late")
     assert (late["__typename"], late["code"], late["path"]) == (
@@ -300,6 +307,20 @@ async def test_what_has_not_come_to_the_shopper_cannot_come_back(house: House) -
     assert (await request(house, ghost, 1, key="ghost"))["path"] == ["orderId"]
     closed = await request(house, order, 1, at="WH", key="nowhere")
     assert (closed["__typename"], closed["path"]) == ("InvalidInputError", ["locationId"])
+
+
+async def test_of_an_order_in_two_parcels_only_what_has_arrived_comes_back(house: House) -> None:
+    await open_counters(house)
+    order, parcels = await packed(house, ("pen", 14))
+    await hand_over(house, order)
+    first, second = sorted(parcels, key=lambda each: -each["lines"][0]["quantity"])
+    await record(house, first["trackingNumber"], "DELIVERED")
+    assert (await options(house, order))["lines"][0]["returnable"] == 10
+    assert (await request(house, order, 11))["message"] == "pen: 10 can be returned."
+    assert (await request(house, order, 10, key="all of it"))["status"] == "APPROVED"
+    house.clock[0] += timedelta(days=40)  # the first is too old by now, the other has just come
+    await record(house, second["trackingNumber"], "DELIVERED", f', at: "{house.now.isoformat()}"')
+    assert (await options(house, order))["lines"][0]["returnable"] == 4
 
 
 async def test_at_the_counter_a_gift_comes_back_by_number_and_postal_code_or_blind(house: House) -> None:
@@ -417,6 +438,11 @@ async def test_a_parcel_that_could_not_be_delivered_is_received_inspected_and_re
     assert (done["lines"][0]["disposition"], done["refund"]["amount"]) == ("RESTOCK", "0.00")
     assert (await house.levels("pen"))["SM"] == (10, 0, 10)
     assert await returned(house, order) == [0]
+    await step(house, "closeReturn", done, "", "SM")
+    again = "mutation ($id: ID!) { replaceShipment(id: $id) { ... on Order { status lines { fulfilled returned } } } }"
+    sent = {"status": "ROUTED", "lines": [{"fulfilled": 0, "returned": 0}]}
+    assert [await house.ask(Role.OPERATIONS, again, id=shipment["id"]) for _ in range(2)] == [sent, sent]
+    assert sum(reserved for _, reserved, _ in (await house.levels("pen")).values()) == 3
     assert "RETURN" not in (await house.order(order["id"], "allowedActions"))["allowedActions"]
 
 
