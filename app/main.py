@@ -143,9 +143,10 @@ def create_app(
         async with _gateway(settings, dsn, identity, now) as gateway:
             app.state.gateway = gateway
             metrics.follow(gateway.feed, gateway.stock, gateway.database.pool, gateway.placement.batcher)
-            yield
+            async with running(metrics.keep(), name="figures"):
+                yield
         await view.gate.close()
-        observing.close()
+        await asyncio.to_thread(observing.close)  # it waits for the collector
 
     routes = [*_routes(view, metrics), *Doors(settings, now).routes()]
     app = Application(routes=routes, middleware=[*observing.middleware(), *_middleware(settings)], lifespan=lifespan)

@@ -5,10 +5,12 @@ import ctypes
 import gc
 import importlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 
 from app import heads, logs, wire
 from app.settings import Settings, SetupError, load
@@ -29,6 +32,8 @@ LOOK_SECONDS = 0.1
 YOUNG_OBJECTS = 35_000
 YOUNG_SECONDS = 5.0  # a worker that dies younger than this is not started again at once
 REST_SECONDS = 1.0
+FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of prometheus-client that names the folder in which workers write their figures down."""
 
 log = structlog.get_logger(__name__)
 
@@ -161,6 +166,7 @@ class Workers:
     def run(self, ready: Callable[[], None]) -> None:
         """Keep the workers going until SIGINT or SIGTERM. To be called in the main thread."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        figures = self._environment[FIGURES] = tempfile.mkdtemp(prefix="crossdock-figures-")
         try:
             self._workers = [self._start() for _ in range(self._count)]
             self._await_first()
@@ -170,6 +176,7 @@ class Workers:
                 self._workers = [self._kept(worker) for worker in self._workers]
         finally:
             self._end()
+            shutil.rmtree(figures, ignore_errors=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -204,6 +211,7 @@ class Workers:
             return worker
         log.error("worker died", pid=worker.process.pid, code=code)
         worker.link.close()
+        mark_process_dead(worker.process.pid, self._environment[FIGURES])  # type: ignore[no-untyped-call]
         if time.monotonic() - worker.since < YOUNG_SECONDS and self._stop.wait(REST_SECONDS):
             return worker
         return self._start()

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from app.background import running
+from app.metrics import CountRequests, Metrics
 from app.settings import Settings
 
 
@@ -25,7 +28,17 @@ def create_app(settings: Settings, dsn: str) -> Starlette:
             await connection.close()
         return JSONResponse({"pid": os.getpid(), "folder": folder, "secret": settings.signing_secret()})
 
-    return Starlette(routes=[Route("/", tell)])
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with running(metrics.keep(), name="figures"):
+            yield
+
+    metrics = Metrics(sockets=lambda: 1, executions=lambda: 0)
+    return Starlette(
+        routes=[Route("/", tell), Route("/metrics", metrics.page)],
+        middleware=[Middleware(CountRequests, metrics=metrics)],
+        lifespan=lifespan,
+    )
 
 
 def create_broken_app(_settings: Settings, _dsn: str) -> Starlette:
