@@ -1,8 +1,9 @@
 """Orders placed a second, uniform and on one hot SKU, beside what `pgbench -N` does on the same server.
 
 Runs a Postgres of its own, fsync and synchronous commit on, in a fresh folder that is gone afterwards. Placement is
-called without GraphQL by 64 clients of one process, each order 3 lines by an option token made beforehand. The rounds
-of pgbench, uniform and hot take turns, so that what else the machine does disturbs all three.
+called without GraphQL by 64 clients of one process, each order 3 lines by an option token made beforehand. What any
+design could reach is shown by bare rows: the fewest that an order needs, in tables with nothing but their keys. The
+rounds of pgbench, uniform, hot and bare take turns, so that what else the machine does disturbs all of them.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from statistics import mean, median
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psutil
 import uvloop
@@ -31,9 +32,11 @@ from app.serving import look_for_cycles_rarely
 from domain import inventory
 from domain.cart import CartLine
 from domain.decided import Basis
+from domain.ids import new_ids
 from domain.imports import OnRowError
 from domain.network import LocationRecord, Networks, import_locations
 from domain.placement import Batcher, NewOrder, Placement
+from domain.placement.batcher import LARGEST_BATCH
 from domain.places import Address
 from domain.planning.problem import Parcel, Plan, Point, Share
 from domain.promises import Promise, Promises
@@ -47,6 +50,32 @@ TOKENS = 10_000
 PLENTY = 1_000_000
 HOT_SKU, HOT_PLACE = 0, 0
 AT = Point(latitude=52.53, longitude=13.4)
+BARE_TABLES = """
+CREATE TABLE bare_order (id uuid PRIMARY KEY, customer text, total bigint, placed_at timestamptz);
+CREATE TABLE bare_line (id uuid PRIMARY KEY, order_id uuid, level int, quantity int, unit_price bigint);
+CREATE TABLE bare_assignment (id uuid PRIMARY KEY, order_id uuid, location_id uuid, due_at timestamptz);
+CREATE TABLE bare_movement (id uuid PRIMARY KEY, order_id uuid, level int, reserved_delta int);
+CREATE TABLE bare_feed (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id uuid, kind text);
+CREATE TABLE bare_level (id int PRIMARY KEY, on_hand int, reserved int) WITH (fillfactor = 80);
+"""
+BARE_ROWS = """
+WITH orders AS (
+    INSERT INTO bare_order SELECT id, 'Ada', 6492, now() FROM unnest($1::uuid[]) id
+), lines AS (
+    INSERT INTO bare_line SELECT l.id, l.order_id, l.level, 1, 1999
+      FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS l(id, order_id, level)
+), assignments AS (
+    INSERT INTO bare_assignment SELECT id, id, id, now() FROM unnest($1::uuid[]) id
+), movements AS (
+    INSERT INTO bare_movement SELECT l.id, l.order_id, l.level, 1
+      FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS l(id, order_id, level)
+), facts AS (
+    INSERT INTO bare_feed (order_id, kind) SELECT id, 'ORDER_PLACED' FROM unnest($1::uuid[]) id
+)
+UPDATE bare_level b SET reserved = b.reserved + w.units
+  FROM (SELECT w.level, count(*) AS units FROM unnest($4::int[]) AS w(level) GROUP BY w.level) w
+ WHERE b.id = w.level AND b.reserved + w.units <= b.on_hand
+"""
 SHIP_TO = Address(name="Ada", lines=("Chausseestr. 1",), postal_code="10115", city="Berlin", country="DE")
 
 
@@ -254,6 +283,53 @@ async def opened(dsn: str, promises: Promises) -> AsyncIterator[Shop]:
     await pool.close()
 
 
+@dataclass(slots=True, kw_only=True)
+class Bare:
+    """What writes the fewest rows that an order needs: itself, its lines and ledger, an assignment, a fact, levels."""
+
+    dsn: str
+    shop: Shop
+    levels: int
+
+    async def prepare(self) -> None:
+        connection = await connect(self.dsn)
+        await connection.execute(BARE_TABLES)
+        statement = "INSERT INTO bare_level SELECT n, $2, 0 FROM generate_series(0, $1::int - 1) n"
+        await connection.execute(statement, self.levels, PLENTY)
+        await connection.execute("VACUUM ANALYZE")
+        await connection.close()
+
+    async def run(self, random: Random, *, seconds: float) -> Run:
+        """Let one process write batches, each made while the one before is written, for so many seconds."""
+        batches = 0
+        writers = [await connect(self.dsn) for _ in range(2)]
+        end = time.perf_counter() + seconds
+
+        async def write(nth: int, connection: Connection) -> None:
+            nonlocal batches
+            own = range(nth, self.levels, len(writers))  # they never wait for each other
+            while time.perf_counter() < end:
+                orders: list[UUID] = new_ids(datetime.now(UTC), LARGEST_BATCH)
+                lines = new_ids(datetime.now(UTC), LINES * LARGEST_BATCH)
+                levels = random.choices(own, k=len(lines))
+                await connection.execute(BARE_ROWS, orders, lines, orders * LINES, levels)
+                batches += 1
+
+        postgres, app, begun = self.shop.postgres_cpu(), time.process_time(), time.perf_counter()
+        await asyncio.gather(*(write(nth, writer) for nth, writer in enumerate(writers)))
+        run = Run(
+            orders=batches * LARGEST_BATCH,
+            seconds=time.perf_counter() - begun,
+            postgres_cpu=self.shop.postgres_cpu() - postgres,
+            app_cpu=time.process_time() - app,
+            batches=batches,
+            held=0.0,
+        )
+        for connection in writers:
+            await connection.close()
+        return run
+
+
 async def flush_seconds(dsn: str) -> float:
     """Return what a commit of one row takes, the median of 300 by one client."""
     connection = await connect(dsn)
@@ -303,6 +379,7 @@ class Figures:
     pgbench: list[float]
     uniform: list[Run]
     hot: list[Run]
+    bare: list[Run]
     flush: float = 0.0
     cost: float = 0.0
 
@@ -310,7 +387,7 @@ class Figures:
         base = median(self.pgbench)
         print(" " * 14 + "".join(f"{head:>10}" for head in HEADS))
         print(f"{'pgbench -N':14}{base:>10,.0f}{1:>10.2f}{' ' * 50}{rounds(self.pgbench)}")
-        for name, runs in (("uniform", self.uniform), ("one hot SKU", self.hot)):
+        for name, runs in (("uniform", self.uniform), ("one hot SKU", self.hot), ("bare rows", self.bare)):
             rate = median(run.rate for run in runs)
             postgres = mean(run.each(run.postgres_cpu) for run in runs)
             app = mean(run.each(run.app_cpu) for run in runs)
@@ -347,8 +424,10 @@ async def measure(dsn: str, beside: str, *, seconds: float, skus: int, places: i
     """Take all rounds in turns."""
     promises, random = Promises(b"a secret for the benchmark"), Random(1)
     uniform, hot = (baskets(promises, random, skus=skus, places=places, hot=each) for each in (False, True))
-    figures = Figures(pgbench=[], uniform=[], hot=[])
+    figures = Figures(pgbench=[], uniform=[], hot=[], bare=[])
     async with opened(dsn, promises) as shop:
+        bare = Bare(dsn=beside, shop=shop, levels=skus * places)
+        await bare.prepare()
         look_for_cycles_rarely()  # as the gateway does
         await shop.run(uniform, random, seconds=1)  # connections, plans, the network: whoever comes first pays
         figures.flush = await flush_seconds(beside)
@@ -358,6 +437,7 @@ async def measure(dsn: str, beside: str, *, seconds: float, skus: int, places: i
             await asyncio.sleep(1)  # its connections end
             figures.uniform.append(await shop.run(uniform, random, seconds=seconds))
             figures.hot.append(await shop.run(hot, random, seconds=seconds))
+            figures.bare.append(await bare.run(random, seconds=seconds))
     return figures
 
 
@@ -376,7 +456,7 @@ async def prove(dsn: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10, help="of each of the nine rounds")
+    parser.add_argument("--seconds", type=float, default=10, help="of each of the twelve rounds")
     parser.add_argument("--skus", type=int, default=10_000)
     parser.add_argument("--places", type=int, default=200)
     parser.add_argument("--scale", type=int, default=50, help="of pgbench: 100,000 accounts each")

@@ -2,11 +2,13 @@
 
 import os
 from datetime import datetime
+from struct import Struct
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
-RANDOM_BYTES = 10
+HALVES = Struct(">QQ")
+VERSION, VARIANT, LOW_BITS = 0x7000, 1 << 63, (1 << 62) - 1
 
 
 def new_id(now: datetime) -> UUID:
@@ -25,11 +27,6 @@ def least_id(now: datetime) -> UUID:
 
 def new_ids(now: datetime, count: int) -> list[UUID]:
     """Return as many ids of one millisecond, at a third of what they cost one by one."""
-    moment = (int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF).to_bytes(6, "big")
-    random = os.urandom(RANDOM_BYTES * count)
-    ids: list[UUID] = []
-    for start in range(0, len(random), RANDOM_BYTES):
-        a, b, c = random[start : start + 3]
-        head = bytes((0x70 | a & 0x0F, b, 0x80 | c & 0x3F))
-        ids.append(pgproto.UUID(moment + head + random[start + 3 : start + RANDOM_BYTES]))
-    return ids
+    head = (int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 16 | VERSION
+    random = HALVES.iter_unpack(os.urandom(HALVES.size * count))
+    return [pgproto.UUID(HALVES.pack(head | high & 0xFFF, VARIANT | low & LOW_BITS)) for high, low in random]

@@ -49,9 +49,10 @@ class Address:
     region: str | None = None
     position: Point | None = None
 
-    def as_json(self) -> AddressJson:
-        """Return what is stored."""
-        position = [self.position.latitude, self.position.longitude] if self.position else None
+    def as_json(self, *, found_at: Point | None = None) -> AddressJson:
+        """Return what is stored; where it was found counts for more than the position that it came with."""
+        at = found_at or self.position
+        position = [at.latitude, at.longitude] if at else None
         return AddressJson(
             name=self.name,
             lines=list(self.lines),

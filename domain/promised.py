@@ -1,6 +1,5 @@
 """How a promise is kept: by the plan that was shown or, where its stock went, by another that is as good."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -44,14 +43,14 @@ def no_room(method: FulfillmentMethod) -> Unavailable:
 
 def covered(lines: Sequence[CartLine], plan: Plan) -> tuple[CartLine, ...]:
     """Return what of a cart a plan covers."""
-    shares: Counter[str] = Counter()
+    shares: dict[str, int] = {}
     for parcel in plan.parcels:
         for share in parcel.shares:
-            shares[share.sku] += share.quantity
+            shares[share.sku] = shares.get(share.sku, 0) + share.quantity
     return tuple(
         line if shares[line.sku] == line.quantity else replace(line, quantity=shares[line.sku])
         for line in lines
-        if shares[line.sku]
+        if shares.get(line.sku)
     )
 
 

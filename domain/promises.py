@@ -19,7 +19,7 @@ from domain.planning.problem import Missing, Parcel, Plan, Point, Share
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
 
 ParcelJson: TypeAlias = tuple[
-    str, str | None, Sequence[tuple[str, int]], Sequence[str], float | None, int | None, str | None, str | None
+    str, str | None, Sequence[tuple[str, int]], Sequence[datetime], float | None, int | None, date | None, str | None
 ]
 """A parcel: location, carrier service, shares, the moments from ready to arrived, km, grams of CO2, day of work and, of
 one that goes to a store, where it ends."""
@@ -160,15 +160,14 @@ def _pair(moments: Sequence[str]) -> tuple[datetime, datetime]:
 
 def parcel_as_json(parcel: Parcel) -> ParcelJson:
     """Return a parcel, without what it costs the retailer."""
-    moments = (parcel.ready_at, parcel.due_at, parcel.arrives_earliest, parcel.arrives_latest)
     return (
         parcel.location_code,
         parcel.service_code,
         [(share.sku, share.quantity) for share in parcel.shares],
-        [moment.isoformat() for moment in moments],
+        (parcel.ready_at, parcel.due_at, parcel.arrives_earliest, parcel.arrives_latest),
         parcel.distance_km,
         parcel.co2_grams,
-        parcel.work_day.isoformat() if parcel.work_day else None,
+        parcel.work_day,
         parcel.destination_code,
     )
 

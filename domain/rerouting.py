@@ -43,7 +43,7 @@ class Rerouting(Changing):
         places.validate(ship_to, path=("shipTo",))
         target = await places.resolve(self.connection, ship_to)
         order = await orders.taken(self.connection, order_id)
-        there = replace(ship_to, position=target).as_json()
+        there = ship_to.as_json(found_at=target)
         if order.ship_to == there:
             return order
         await self.check(OrderAction.CHANGE_ADDRESS, order, expected_version)

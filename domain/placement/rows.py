@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -136,7 +136,7 @@ def _order_row(
         customer_name=order.customer_name,
         customer_email=order.customer_email,
         customer_phone=order.customer_phone,
-        ship_to=replace(order.ship_to, position=wanted.target).as_json() if order.ship_to else None,
+        ship_to=order.ship_to.as_json(found_at=wanted.target) if order.ship_to else None,
         pickup_location_id=snapshot.id_by_code[pickup] if pickup else None,
         pickup_code=f"{secrets.randbelow(10**6):06d}" if pickup else None,
         currency=order.currency,
