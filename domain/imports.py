@@ -1,8 +1,9 @@
 """What every import has in common: rows that fail are named, and never spoil the others unless the caller says so."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import compress
 from typing import TypeVar
 
 from domain.errors import DomainError, InvalidInput
@@ -66,6 +67,16 @@ class ImportOutcome:
         if rejected:
             self.created = self.updated = self.unchanged = 0
         return rejected
+
+
+def without(numbers: Collection[int], rows: list[R]) -> list[R]:
+    """Return rows without those of these numbers."""
+    if not numbers:
+        return rows
+    kept = bytearray(b"\1") * len(rows)
+    for number in numbers:
+        kept[number] = 0
+    return list(compress(rows, kept))
 
 
 def check_size(rows: Sequence[object]) -> None:

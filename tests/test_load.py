@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.load import _ITEMS, _open, _parts
 from domain.inventory import ItemRow, StockRow, check
 from domain.network import Networks
 from domain.transaction import Database, open_pool
@@ -175,6 +177,18 @@ def test_every_bad_row_is_named_with_its_line_and_the_good_ones_are_taken(dsn: s
     assert "weightGrams" in bad["8"]
     assert "Line 2 is about the same thing" in bad["9"]
     assert "name" in bad["10"]
+
+
+def test_a_row_knows_its_line_wherever_a_part_ends_and_whatever_its_cells_hold(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_bytes(b'\n\nsku,name\r\na,"A\r\nB"\nb,B\n\n\nc,"C\r\nC\n\nC\rC"\n"d\n",D\n\n\n\n\n\ne,E\rf,F')
+    rows = [["a", "A\r\nB"], ["b", "B"], ["c", "C\r\nC\n\nC\rC"], ["d\n", "D"], ["e", "E"], ["f", "F"]]
+    for size in range(1, 9):
+        with _open(path) as file:
+            parts = list(_parts(path, file, replace(_ITEMS, rows_at_once=size)))
+        assert {tuple(columns) for columns, _, _ in parts} == {("sku", "name")}
+        assert [line for _, lines, _ in parts for line in lines] == [4, 6, 9, 14, 21, 22]
+        assert [cells for _, _, part in parts for cells in part] == rows
 
 
 def test_a_bad_element_of_a_list_of_services_is_named_with_its_line(dsn: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from app.load.records import Columns, Read, Record, each, read_levels, read_serv
 from app.settings import InvalidSettingError
 from app.wakeups import CHANNEL
 from domain import shortage
-from domain.imports import ImportOutcome, OnRowError
+from domain.imports import ImportOutcome, OnRowError, without
 from domain.inventory import ItemRecord, Key, StockRecord, import_items, import_stock
 from domain.network import (
     CarrierServiceChange,
@@ -75,7 +75,7 @@ class _Part(NamedTuple):
     """Records to write, the line that each came from, and the lines that are no such record."""
 
     lines: list[int]
-    records: Sequence[Record]
+    records: list[Record]
     bad: list[tuple[int, str]]
 
 
@@ -157,13 +157,15 @@ async def _load(dsn: str, files: Sequence[tuple[Path, Kind]], talk: Console) -> 
 
 async def _load_file(database: Database, path: Path, kind: Kind, progress: Progress) -> Loaded:
     loaded = Loaded(path=path)
+    console = progress.console  # it lays out each line, which is for people, and takes its time
+    tell = console.print if console.is_terminal else partial(print, file=console.file)
     writing: deque[asyncio.Task[list[tuple[int, str]]]] = deque()
 
     async def written() -> None:
         bad = sorted(await writing.popleft())
         loaded.failed += len(bad)
         if bad:
-            progress.console.print("\n".join(f"{path}:{line}: {reason}" for line, reason in bad))
+            tell("\n".join(f"{path}:{line}: {reason}" for line, reason in bad))
 
     with _open(path) as file:
         bar = progress.add_task(path.name, total=os.fstat(file.fileno()).st_size)
@@ -191,15 +193,12 @@ def _read(parts: Iterator[_Rows], kind: Kind, loaded: Loaded) -> _Part | None:
     columns, lines, rows = part
     records, faults = kind.read(columns, rows)
     bad = [(lines[number], _reason(fault.message, fault.path)) for number, fault in faults.items()]
-    if faults:
-        lines = [line for number, line in enumerate(lines) if number not in faults]
-        records = [record for number, record in enumerate(records) if number not in faults]
+    lines, records = without(faults, lines), without(faults, records)
     before = list(map(loaded.lines.setdefault, map(hash, map(kind.key, records)), lines))
     if before != lines:
-        again = [(line, first) for line, first in zip(lines, before, strict=True) if line != first]
-        bad += [(line, f"Line {first} is about the same thing.") for line, first in again]
-        records = [record for record, line, first in zip(records, lines, before, strict=True) if line == first]
-        lines = [line for line, first in zip(lines, before, strict=True) if line == first]
+        again = [number for number, line in enumerate(lines) if line != before[number]]
+        bad += [(lines[number], f"Line {before[number]} is about the same thing.") for number in again]
+        lines, records = without(again, lines), without(again, records)
     return _Part(lines, records, bad)
 
 
@@ -229,7 +228,7 @@ def _examine(path: Path, kind: Kind, talk: Console) -> None:
     with _open(path) as file:
         if not kind.required:
             return
-        columns, _ = _table(path, file)
+        columns = _Table(path, csv.reader(file, strict=True)).columns()
     missing = [column for column in kind.required if column not in columns]
     if missing:
         raise UnreadableFileError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(kind.required)}")
@@ -240,33 +239,60 @@ def _examine(path: Path, kind: Kind, talk: Console) -> None:
 
 def _parts(path: Path, file: TextIOWrapper, kind: Kind) -> Iterator[_Rows]:
     """Yield the columns, and the rows of a part with the line that each begins in."""
-    columns: Columns = ()
-    rows: Iterator[tuple[int, Any]] = _elements(path, file)
-    if kind.required:
-        columns, rows = _table(path, file)
-    while part := list(islice(rows, kind.rows_at_once)):
-        yield columns, [line for line, _ in part], [row for _, row in part]
+    if not kind.required:
+        elements = _elements(path, file)
+        while part := list(islice(elements, kind.rows_at_once)):
+            yield (), [line for line, _ in part], [row for _, row in part]
+        return
+    table = _Table(path, csv.reader(file, strict=True))
+    columns, line = table.columns(), table.line
+    while rows := table.rows(kind.rows_at_once):
+        lines = list(range(line, line + len(rows)))
+        if table.line != line + len(rows) or [] in rows:
+            told = [(start, cells) for start, cells in zip(_starts(rows, line), rows, strict=True) if cells]
+            lines, rows = [start for start, _ in told], [cells for _, cells in told]
+        if rows:
+            yield columns, lines, rows
+        line = table.line
 
 
-def _table(path: Path, file: TextIOWrapper) -> tuple[Columns, Iterator[tuple[int, list[str]]]]:
-    """Return the names of a CSV's columns, and its other rows that are not empty, with the line each begins in."""
-    lines = _lines(path, file)
-    _, cells = next(lines, (1, []))
-    return [cell.strip() for cell in cells], lines
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A CSV. Its rows are read many at a time, for a step of Python's for each would take as long as reading them."""
+
+    path: Path
+    reader: Any
+
+    @property
+    def line(self) -> int:
+        """Return the line in which the next row begins."""
+        return int(self.reader.line_num) + 1
+
+    def columns(self) -> Columns:
+        """Return the names of the columns, none of an empty file."""
+        while cells := self.rows(1):
+            if cells[0]:
+                return [cell.strip() for cell in cells[0]]
+        return ()
+
+    def rows(self, most: int) -> list[list[str]]:
+        """Return the next rows, those that are empty too; none at the end of the file."""
+        try:
+            return list(islice(self.reader, most))
+        except UnicodeDecodeError:
+            raise UnreadableFileError(f"{self.path} is not UTF-8 after line {self.line - 1}") from None
+        except csv.Error as error:
+            raise UnreadableFileError(f"cannot read {self.path} at line {self.line - 1}: {error}") from None
 
 
-def _lines(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(file, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except UnicodeDecodeError:
-        raise UnreadableFileError(f"{path} is not UTF-8 after line {line}") from None
-    except csv.Error as error:
-        raise UnreadableFileError(f"cannot read {path} after line {line}: {error}") from None
+def _starts(rows: Sequence[Sequence[str]], line: int) -> Iterator[int]:
+    """Yield the line that each row begins in, where the first begins in `line`; a cell may hold several."""
+    for cells in rows:
+        yield line
+        line += 1 + sum(len(_BREAK.findall(cell)) for cell in cells)
+
+
+_BREAK = re.compile(r"\r\n?|\n")
 
 
 def _elements(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, object]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 from itertools import compress, count
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ Record: TypeAlias = Any
 
 
 Columns: TypeAlias = Sequence[str]
-Read: TypeAlias = tuple[Sequence[Record], dict[int, InvalidInput]]
+Read: TypeAlias = tuple[list[Record], dict[int, InvalidInput]]
 """A record for each row, and why those of these numbers, counted from 0, are none."""
 
 
@@ -74,10 +74,10 @@ def read_levels(columns: Columns, rows: Sequence[Sequence[str]]) -> Read:
     if faults:
         rows = [[""] * width if number in faults else cells for number, cells in enumerate(rows)]
     told = dict(zip(columns, zip(*rows, strict=True), strict=True))
-    skus, codes = (map(str.strip, told[name]) for name in ("sku", "location_code"))
+    skus, codes = (_made(str.strip, told[name]) for name in ("sku", "location_code"))
     numbers = []
     for name in ("on_hand", "safety_stock"):
-        column = list(map(_whole, told[name])) if name in told else [None] * len(rows)
+        column = _made(_whole, told[name]) if name in told else [None] * len(rows)
         if words := {value for value in set(column) if isinstance(value, str)}:
             for number in compress(count(), map(words.__contains__, column)):
                 faults.setdefault(number, InvalidInput(message=f"{column[number]!r} is no whole number.", path=(name,)))
@@ -85,7 +85,12 @@ def read_levels(columns: Columns, rows: Sequence[Sequence[str]]) -> Read:
     return list(zip(skus, codes, *numbers, strict=True)), faults
 
 
-@lru_cache(maxsize=1 << 16)
+def _made(make: Callable[[str], Record], cells: Sequence[str]) -> list[Record]:
+    """Return what `make` makes of each cell, made once of those that say the same."""
+    made = {cell: make(cell) for cell in set(cells)}
+    return list(map(made.__getitem__, cells))
+
+
 def _whole(cell: str) -> int | str | None:
     """Return the number that a cell says, None where it says nothing, and else what it says."""
     cell = cell.strip()

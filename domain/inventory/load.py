@@ -1,7 +1,7 @@
 """Items and stock in bulk: whole sets at a time, and nothing is written that is so already."""
 
 import asyncio
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ from uuid import UUID
 from asyncpg.exceptions import UniqueViolationError
 
 from domain.errors import DomainError, InvalidInput, NotFound
-from domain.imports import ImportOutcome, OnRowError, check_each
+from domain.imports import ImportOutcome, OnRowError, check_each, without
 from domain.inventory.corrections import OnShortage
 from domain.inventory.merge import Counted, Merged, merge
 from domain.inventory.read import stock_levels
@@ -191,40 +191,41 @@ async def _usable(database: Database, rows: Sequence[StockRecord], outcome: Impo
 
     A long file says the same SKUs, codes and quantities again and again: what is said is judged once, not each row.
     """
-    skus, codes, on_hand, _ = columns = tuple(zip(*rows, strict=True))
-    faults = _repeated(list(zip(skus, codes, strict=True)))
-    wrong = [_judge(set(column), check) for column, check in zip(columns, _CHECKS, strict=True)]
+    skus, codes, on_hand, safety_stock = columns = tuple(zip(*rows, strict=True))
+    faults = _repeated(skus, codes)
+    said = [set(column) for column in columns]
+    wrong = [_judge(values, check) for values, check in zip(said, _CHECKS, strict=True)]
     async with database.reading() as connection:
-        items, places = await _known(connection, set(skus) - wrong[0].keys(), set(codes) - wrong[1].keys())
-        for sku in set(skus) - items - wrong[0].keys():
+        items, places = await _known(connection, said[0] - wrong[0].keys(), said[1] - wrong[1].keys())
+        for sku in said[0] - items - wrong[0].keys():
             wrong[0][sku] = NotFound(message=f"There is no item {sku!r}.", path=("sku",))
-        for code in set(codes) - places.keys() - wrong[1].keys():
+        for code in said[1] - places.keys() - wrong[1].keys():
             wrong[1][code] = NotFound(message=f"There is no location {code!r}.", path=("locationCode",))
         for column, refused in zip(columns, wrong, strict=True):
             faults = {n: refused[column[n]] for n in _places(refused, column)} | faults
-        silent = {n: (skus[n], places[codes[n]]) for n in _places({None}, on_hand) if n not in faults}
+        silent = {n: (skus[n], places[codes[n]]) for n in _places(said[2] & {None}, on_hand) if n not in faults}
         levels = {(level.sku, level.location_id) for level in await stock_levels(connection, list(silent.values()))}
     for n in [n for n, key in silent.items() if key not in levels]:
         faults[n] = InvalidInput(message="A new level needs a quantity on hand.", path=("onHand",))
     for n, fault in faults.items():
         outcome.fail(n, fault)
-    usable = [row for n, row in enumerate(rows) if n not in faults]
-    return [(sku, places[code], on_hand, safety_stock) for sku, code, on_hand, safety_stock in usable]
+    ids: Iterator[Any] = map(places.get, codes)  # None where a row failed
+    return without(faults, list(zip(skus, ids, on_hand, safety_stock, strict=True)))
 
 
-def _places(wanted: Container[object], column: Sequence[object]) -> Iterator[int]:
-    """Yield where a column has one of the values; without a step of Python's for each, since columns are long."""
-    return compress(count(), map(wanted.__contains__, column))
+def _places(wanted: Collection[object], column: Sequence[object]) -> Iterator[int]:
+    """Return where a column has one of the values; without a step of Python's for each, since columns are long."""
+    return compress(count(), map(wanted.__contains__, column)) if wanted else iter(())
 
 
-def _repeated(keys: Sequence[tuple[str, str]]) -> dict[int, DomainError]:
+def _repeated(skus: Sequence[str], codes: Sequence[str]) -> dict[int, DomainError]:
     """Return the fault of each row that is about the same level as one before it."""
-    if len(set(keys)) == len(keys):
+    if len(set(zip(skus, codes, strict=True))) == len(skus):
         return {}
     first: dict[tuple[str, str], int] = {}
     return {
         n: InvalidInput(message=f"Row {before} of this import is about the same thing.")
-        for n, before in enumerate(map(first.setdefault, keys, count()))
+        for n, before in enumerate(map(first.setdefault, zip(skus, codes, strict=True), count()))
         if before != n
     }
 
