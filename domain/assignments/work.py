@@ -355,8 +355,16 @@ class Desk(Record):
         return row
 
     async def _leave(self, action: AssignmentAction, row: AssignmentRow, order: OrderRow) -> AssignmentRow:
-        """Let what was picked leave the location, on the shelf, in the ledger and on the order's lines."""
+        """Let what was picked leave the location: on the order's lines, on the shelf and in the ledger.
+
+        The shelf comes last: others who take from it wait no longer than they have to.
+        """
         picked = [line for line in await lines_of(self.connection, [row.id]) if line.picked]
+        await self.connection.executemany(
+            "UPDATE order_line SET fulfilled = fulfilled + $2, fulfilled_at = $3 WHERE id = $1",
+            [(line.order_line_id, line.picked, self.now) for line in picked],
+        )
+        row = await self._step(action, row, order)
         levels = await inventory.lock(self.connection, [(line.sku, row.location_id) for line in picked])
         on_hand = {sku: level.on_hand for (sku, _), level in levels.items()}
         found = [
@@ -369,11 +377,7 @@ class Desk(Record):
             for line in picked
         ]
         await inventory.move(self.connection, [*found, *sold], now=self.now)
-        await self.connection.executemany(
-            "UPDATE order_line SET fulfilled = fulfilled + $2, fulfilled_at = $3 WHERE id = $1",
-            [(line.order_line_id, line.picked, self.now) for line in picked],
-        )
-        return await self._step(action, row, order)
+        return row
 
     async def _route_anew(
         self, order: OrderRow, quantities: Mapping[str, int], movements: Sequence[Movement], trigger: RoutingTrigger
