@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from domain.feed import Cursor, read
-from domain.vocabulary import Role
+from domain.feed import Cursor, Fact, read, record
+from domain.vocabulary import Role, UpdateKind
 from resolvers.updates import ORDERS
+from schema.paging import uuid_of
 from tests.api.house import House, know, opened
 from tests.node import installed
 
@@ -116,7 +117,7 @@ async def until_all(shown: list[Shown], *, screens: int, updates: int) -> None:
 async def test_an_example_that_loses_its_gateway_shows_each_update_once(furnished_dsn: str, names: list[str]) -> None:
     if names != ["follow.py"]:
         installed(EXAMPLES / "javascript")
-    async with opened(furnished_dsn, now=datetime.now(UTC)) as house:
+    async with opened(furnished_dsn, now=datetime.now(UTC), ws_ping_seconds=1) as house:
         await know(house)
         wire = Wire(house.address)
         await wire.join()
@@ -135,17 +136,35 @@ async def test_an_example_that_loses_its_gateway_shows_each_update_once(furnishe
             wanted = await told(house, start)
             await until_all(shown, screens=1, updates=len(wanted))
             assert all(each.updates == wanted for each in shown)
+            await pass_by(house)
+            wire.cut()
+            quiet = await forget(house)
+            await wire.join()
+            await house.place("after a quiet time", [("mug", 1)])
+            wanted += await told(house, quiet)
+            await until_all(shown, screens=1, updates=len(wanted))
+            assert all(each.updates == wanted for each in shown), "pings moved the cursors on"
             wire.cut()
             await house.place("gone", [("mug", 1)])
             await forget(house)
             await wire.join()
             await until_all(shown, screens=2, updates=len(wanted))
-            assert all(len(each.screens[1]["screen"]) == 5 for each in shown), "what is gone is on the new screen"
+            assert all(len(each.screens[1]["screen"]) == 6 for each in shown), "what is gone is on the new screen"
         wire.cut()
 
 
-async def forget(house: House) -> None:
-    """Trim the feed up to its end, as time would."""
+async def pass_by(house: House) -> None:
+    """Let something happen that is no order's, and its cursor reach every client: the third ping from now has it."""
+    assert house.gateway
+    place = [uuid_of(house.ids["WB"], "Location")]
+    fact = Fact(UpdateKind.STOCK_CHANGED, house.now, location_ids=place, sku="mug", quantities=(100, 0, 100))
+    async with house.gateway.database.transaction() as connection:
+        await record(connection, [fact])
+    await asyncio.sleep(3.5)
+
+
+async def forget(house: House) -> str:
+    """Trim the feed up to its end, as time would; return that cursor."""
     assert house.gateway
     feed = house.gateway.feed
     feed.nudge()
@@ -155,3 +174,4 @@ async def forget(house: House) -> None:
         await connection.execute("DELETE FROM feed")
     feed.oldest = feed.position
     feed._recent.clear()
+    return str(feed.position)

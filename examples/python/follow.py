@@ -20,34 +20,38 @@ UPDATES = """subscription ($after: Cursor) {
 }"""
 
 
-def client() -> Client:
-    """Return a client over graphql-transport-ws."""
-    transport = WebsocketsTransport(
+def socket() -> WebsocketsTransport:
+    """Return a way to the gateway over graphql-transport-ws."""
+    return WebsocketsTransport(
         URL.replace("http", "ws", 1),
         init_payload={"authorization": f"Bearer {TOKEN}"},
         subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
     )
-    return Client(transport=transport)
 
 
 async def follow() -> None:
-    """Show the first screen, then every update after it; come back with the cursor of the last one."""
+    """Show the first screen, then every update after it; come back with the cursor of the last one, or of a ping."""
     after: str | None = None
     while True:
+        transport = socket()
         try:
-            async with client() as session:
+            async with Client(transport=transport) as session:
                 if after is None:
                     after = show_screen(await session.execute(GraphQLRequest(SCREEN)))
                 updates = GraphQLRequest(UPDATES, variable_values={"after": after})
                 async for result in session.subscribe(updates):
+                    transport.payloads.pop("ping", None)  # it may be older than this update
                     after = show_update(result["orderUpdates"])
         except TransportQueryError as error:
+            transport.payloads.clear()
             if code(error) == "CURSOR_EXPIRED":  # too long away: the first screen is loaded anew
                 after = None
             elif code(error) != "UNAVAILABLE":
                 raise
         except (TransportError, OSError):
             pass
+        # While nothing happens that the subscription is about, its cursor moves on with the gateway's pings.
+        after = (transport.payloads.get("ping") or {}).get("cursor", after)
         await asyncio.sleep(AGAIN_SECONDS)
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from domain.vocabulary import Role, UpdateKind
 from schema.paging import uuid_of
 from tests.api.house import STOCK, House, know, opened
 from tests.api.listeners import Listener, listening
+from tests.api.serve import LITTLE_BYTES
 
 LONG = " ".join(f"{letter}: cursor" for letter in "abcdefghijklmnopqrstuvwxyz")
 EXACT = f"subscription ($after: Cursor) {{ stockUpdates(after: $after, conflate: false) {{ cursor {LONG} }} }}"
@@ -166,7 +168,9 @@ async def test_who_takes_nothing_is_cut_off_and_who_answers_no_ping_is_closed(
         stuck = await stack.enter_async_context(listening(house, Role.ADMIN, lazy=True))
         quiet, mute = [await stack.enter_async_context(listening(house, Role.STORE, "SN")) for _ in range(2)]
         await stuck.subscribe(EXACT)
+        stuck_events = stack.enter_context(unread_events(house, EXACT.replace("{ cursor", "{ sku cursor")))
         await quiet.subscribe(OWN)
+        await begun(house, 3)
         listen = asyncio.create_task(quiet.receive())
         cursors = await tell(house, *[("SM", "pen", units) for units in range(300)])
         assert (await mute.to_the_end())[1:] == (4408, "No pong")
@@ -175,9 +179,37 @@ async def test_who_takes_nothing_is_cut_off_and_who_answers_no_ping_is_closed(
                 await asyncio.sleep(0.05)  # what it may not see has passed it all the same
             while "crossdock_open_sockets 1.0" not in (await house.http.get("/metrics")).text:
                 await asyncio.sleep(0.05)
+        await begun(house, 1)  # of those who take nothing none is left
         assert not listen.done()
         listen.cancel()
         assert (await stuck.to_the_end())[1] == 1006
+        assert await is_cut(stuck_events)
+
+
+@contextmanager
+def unread_events(house: House, query: str) -> Iterator[socket.socket]:
+    """Yield a connection that asked for a stream of events, and reads nothing of it."""
+    body = json.dumps({"query": query})
+    head = f"POST /graphql HTTP/1.1\r\nHost: {house.address}\r\nAuthorization: Bearer {house.token(Role.ADMIN)}\r\n"
+    head += f"Content-Type: application/json\r\nAccept: text/event-stream\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket() as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE_BYTES)
+        host, port = house.address.split(":")
+        own.connect((host, int(port)))
+        own.sendall((head + body).encode())
+        own.settimeout(0)
+        yield own
+
+
+async def is_cut(own: socket.socket) -> bool:
+    """Read all that comes; say whether it ends without the last chunk of an answer."""
+    heard = b""
+    async with asyncio.timeout(5):
+        with suppress(ConnectionResetError):
+            while part := await asyncio.get_running_loop().sock_recv(own, 65_536):
+                heard += part
+    assert heard.startswith(b"HTTP/1.1 200")
+    return not heard.endswith(b"\r\n0\r\n\r\n")
 
 
 def updates_of(lines: list[str]) -> list[str]:
