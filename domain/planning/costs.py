@@ -217,8 +217,8 @@ def _load(at: _Places, _: Rating) -> Floats:
     if starts is not None:
         limited = problem.network.limited[starts[problem.network.limited] != NEVER]
         days = starts[limited]
-        most_orders, most_units = limits(problem, limited, days)
-        orders, units = used(problem, limited, days)
+        most_orders, most_units = limits(problem.network, problem.policy.capacity_share, limited, days)
+        orders, units = used(problem.committed, limited, days)
         shares[limited] = np.maximum(orders / np.maximum(most_orders, 1), units / np.maximum(most_units, 1))
     return np.minimum(shares[at.sites], 1.0) ** 2
 

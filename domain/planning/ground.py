@@ -341,8 +341,8 @@ def _told(ground: Ground, kind: FenceKind) -> Callable[[int], Told]:
         if day is None:
             return None, None
         places, days = np.array([site]), np.array([day.toordinal()])
-        (orders,), (units,) = used(problem, places, days)
-        (most_orders,), (most_units,) = limits(problem, places, days)
+        (orders,), (units,) = used(problem.committed, places, days)
+        (most_orders,), (most_units,) = limits(problem.network, problem.policy.capacity_share, places, days)
         if orders >= most_orders:
             return f"{orders} orders on {day}", f"{most_orders} orders"
         return f"{units} units on {day}", f"{most_units} units"

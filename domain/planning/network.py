@@ -66,14 +66,16 @@ def _schedules(sites: Iterable[Site]) -> tuple[list[int], list[int]]:
     return keeping, schedules
 
 
+@lru_cache(maxsize=16)  # the methods of one cart ask for the same
 def distances_km(network: Network, point: Point) -> NDArray[np.float64]:
-    """Return the great-circle distance from each site to the point, in km (sites,)."""
+    """Return the great-circle distance from each site to the point, in km (sites,), not to be written to."""
     latitude, longitude = np.radians(point.latitude), np.radians(point.longitude)
     haversine = (
         np.sin((network.latitudes - latitude) / 2) ** 2
         + np.cos(latitude) * network.narrowing * np.sin((network.longitudes - longitude) / 2) ** 2
     )
     distances: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
+    distances.flags.writeable = False
     return distances
 
 

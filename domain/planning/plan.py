@@ -18,6 +18,7 @@ from domain.planning.lots import Lots, divide
 from domain.planning.network import distances_km
 from domain.planning.problem import (
     Answer,
+    Line,
     Missing,
     Parcel,
     Plan,
@@ -30,7 +31,7 @@ from domain.planning.rates import Cover, Rates, Take
 from domain.planning.reasons import reasons, too_many
 from domain.planning.search import bound, search
 from domain.planning.solve import MOST_EXACT, Table, cheapest, tabulate
-from domain.planning.timetable import timetable
+from domain.planning.timetable import made_ready
 from domain.vocabulary import FenceKind, FulfillmentMethod, ServiceLevel, UnavailabilityCode
 
 MOST_LINES = 100
@@ -241,7 +242,11 @@ def _fetched(problem: Problem, site: int, lacking: NDArray[np.int64]) -> Decisio
     available = problem.available[:, lines]
     available[site] = 0
     km = distances_km(problem.network, place.position)
-    wanted = [replace(problem.lines[line], quantity=int(lacking[line])) for line in lines.tolist()]
+    wanted = [
+        Line(sku=line.sku, quantity=quantity, grams=line.grams, tags=line.tags)
+        for line, quantity in zip(problem.lines, lacking.tolist(), strict=True)
+        if quantity
+    ]
     blocked, idle_days = problem.blocked, problem.idle_days
     common = given(
         replace(
@@ -271,7 +276,7 @@ def _joined(ground: Ground, site: int, there: Decision | None, fetched: Decision
     problem, place, plan = ground.problem, ground.problem.network.sites[site], fetched.plan
     own = there.plan if there else None
     arrivals = (plan.earliest, plan.latest) if plan else ()
-    ready = [moment for moment in (_ready(ground, site, arrival) for arrival in arrivals) if moment]
+    ready = [moment for moment in (made_ready(problem, site, arrival) for arrival in arrivals) if moment]
     if plan is None or len(ready) < len(arrivals):
         return None
     earliest, latest = (max(moment, own.latest) if own else moment for moment in ready)
@@ -296,15 +301,6 @@ def _joined(ground: Ground, site: int, there: Decision | None, fetched: Decision
     )
     whole = there or Decision(ground=ground, level=None, plan=None)
     return replace(whole, plan=joined, fetched=fetched)
-
-
-def _ready(ground: Ground, site: int, arrived: datetime) -> datetime | None:
-    """Return when a site has made ready what arrives there at a moment: in its opening hours, on a day with room."""
-    available = ground.problem.available.copy()
-    available[site] = ground.given.wanted
-    times = timetable(replace(ground.problem, now=arrived, available=available), site)
-    promise = times.pickup(site)
-    return promise.ready_at if promise else None
 
 
 def _left(problem: Problem, parcels: Sequence[Parcel]) -> tuple[Missing, ...]:

@@ -81,6 +81,12 @@ class Policy:
         return int(min(limits)) if limits else None
 
     @property
+    def capacity_share(self) -> Decimal:
+        """The share of each day's capacity that may be used."""
+        shares = [fence.limit for fence in self.fences if fence.kind is FenceKind.CAPACITY and fence.limit is not None]
+        return min(shares, default=Decimal(1))
+
+    @property
     def collected_today(self) -> bool:
         """Tell whether the carrier has to collect on the present day."""
         return any(fence.kind is FenceKind.CARRIER_CUTOFF for fence in self.fences)

@@ -167,11 +167,11 @@ class Line:
     tags: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Committed:
     """What the sites of a network have taken on already: `orders[site, day]` and `units[site, day]`, int64.
 
-    Day 0 is `first`, and the days are the sites' own; what lies outside is nothing.
+    Day 0 is `first`, and the days are the sites' own; what lies outside is nothing. It is never changed.
     """
 
     first: date

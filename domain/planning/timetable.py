@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from itertools import takewhile
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,9 @@ from numpy.typing import NDArray
 from domain.planning import calendar
 from domain.planning.calendar import Promise
 from domain.planning.network import Offer
-from domain.planning.problem import UNLIMITED, Network, Problem, Service, Site, Zone
-from domain.vocabulary import FenceKind
+from domain.planning.problem import UNLIMITED, Committed, Network, Problem, Service, Site, Zone
+
+Pair: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 PARTS = 10_000
 SPAN = 1 << 22
@@ -102,76 +105,109 @@ def _sure_until(keeper: Site, offered: Offer, eve: date) -> datetime:
     return until
 
 
-def timetable(problem: Problem, site: int | None = None) -> Timetable:
-    """Return when the sites could do the work of a problem; one that is full begins on its next day with room.
-
-    Where only one `site` will be asked for, the others are left as if they had no limit.
-    """
-    network, now = problem.network, problem.now.astimezone(UTC)
-    free = Timetable(network=network, now=now, turns=network.schedules, firsts=network.keeping)
-    limited = network.limited if site is None else network.limited[network.limited == site]
-    if not limited.size:
-        return free
-    wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
-    units = np.minimum(np.maximum(problem.available, 0), wanted).sum(axis=1)
-    starts = np.full(units.size, NEVER, dtype=np.int64)
-    _start(network, limited, starts, lambda keeper, _: calendar.work_day(keeper, now))
-    full = np.zeros(units.size, dtype=np.bool_)
-    busy = _busy(problem, limited, starts, units)
-    while busy.size:
-        full[busy] = True
-        _start(network, busy, starts, lambda keeper, day: calendar.next_work_day(keeper, date.fromordinal(day)))
-        starts[starts > now.toordinal() + calendar.HORIZON_DAYS] = NEVER
-        busy = _busy(problem, busy, starts, units)
-    if not full.any():
-        return replace(free, starts=starts)
-    late = np.where(starts == NEVER, calendar.HORIZON_DAYS + 3, starts - now.toordinal() + 2)
-    keys = network.schedules * (calendar.HORIZON_DAYS + 4) + np.where(full, late, 0)
-    _, firsts, turns = np.unique(keys, return_index=True, return_inverse=True)
-    return replace(free, turns=turns, firsts=firsts, starts=starts, full=full)
+def timetable(problem: Problem) -> Timetable:
+    """Return when the sites could do the work of a problem; one that is full begins on its next day with room."""
+    network, wanted = problem.network, [line.quantity for line in problem.lines]
+    units = b""
+    if network.limited.size and _counts_units(network):
+        of_limited = np.minimum(np.maximum(problem.available[network.limited], 0), np.array(wanted, dtype=np.int64))
+        units = of_limited.sum(axis=1).tobytes()
+    return _timetable(network, problem.now.astimezone(UTC), problem.committed, problem.policy.capacity_share, units)
 
 
-def used(
-    problem: Problem, sites: NDArray[np.int64], days: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def made_ready(problem: Problem, site: int, arrived: datetime) -> datetime | None:
+    """Return when a site has made ready all the lines of a problem, which arrive there at a moment, if ever."""
+    network, keeper = problem.network, problem.network.keepers[problem.network.schedules.item(site)]
+    places, begins, full = np.array([site]), arrived.astimezone(UTC), False
+    if site not in network.limited:
+        return calendar.ready_at(keeper, begins)
+    units, share = sum(line.quantity for line in problem.lines), problem.policy.capacity_share
+
+    def busy(day: date) -> bool:
+        days = np.array([day.toordinal()])
+        taken, most = used(problem.committed, places, days), limits(network, share, places, days)
+        return bool(_is_busy(taken, most, units).any())
+
+    day = calendar.work_day(keeper, begins)
+    while day is not None and busy(day):
+        day, full = calendar.next_work_day(keeper, day), True
+        day = None if day and day.toordinal() > begins.toordinal() + calendar.HORIZON_DAYS else day
+    if day is None:
+        return None
+    return calendar.ready_at(keeper, calendar.moment(keeper.time_zone, day, 0) if full else begins)
+
+
+def used(committed: Committed | None, sites: NDArray[np.int64], days: NDArray[np.int64]) -> Pair:
     """Return how many orders and units these sites have on these days (ordinals, beside `sites`) already."""
-    work = problem.committed
-    if work is None:
+    if committed is None:
         return np.zeros_like(sites), np.zeros_like(sites)
-    column = days - work.first.toordinal()
-    known = (column >= 0) & (column < work.orders.shape[1])
+    column = days - committed.first.toordinal()
+    known = (column >= 0) & (column < committed.orders.shape[1])
     column = np.where(known, column, 0)
-    return np.where(known, work.orders[sites, column], 0), np.where(known, work.units[sites, column], 0)
+    return np.where(known, committed.orders[sites, column], 0), np.where(known, committed.units[sites, column], 0)
 
 
-def limits(
-    problem: Problem, sites: NDArray[np.int64], days: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many orders and units these sites may do on these days (ordinals, beside `sites`), by the policy."""
+def limits(network: Network, share: Decimal, sites: NDArray[np.int64], days: NDArray[np.int64]) -> Pair:
+    """Return how many orders and units these sites may do on these days (ordinals, beside `sites`), by that share."""
     weekday = (days - 1) % 7 + 1
-    orders, units = problem.network.order_limits[sites, weekday], problem.network.unit_limits[sites, weekday]
-    shares = [
-        fence.limit for fence in problem.policy.fences if fence.kind is FenceKind.CAPACITY and fence.limit is not None
-    ]
-    if not shares:
+    orders, units = network.order_limits[sites, weekday], network.unit_limits[sites, weekday]
+    if share == 1:
         return orders, units
-    parts = int(min(shares) * PARTS)
+    parts = int(share * PARTS)
     orders, units = (np.where(limit < UNLIMITED, limit * parts // PARTS, limit) for limit in (orders, units))
     return orders, units
 
 
-def _busy(
-    problem: Problem, sites: NDArray[np.int64], starts: NDArray[np.int64], units: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return those of the sites that have no room on the day they start.
+@lru_cache(maxsize=8)
+def _timetable(
+    network: Network, now: datetime, committed: Committed | None, share: Decimal, units_of_limited: bytes
+) -> Timetable:
+    """Return the timetable, the same for all that is decided together: deliveries, pickups, and what is sent to them.
 
-    An order of more units than a day has room for is taken on a day that is still empty.
+    The units are those of the sites with a limit, int64, where any limit counts them.
     """
-    sites = sites[starts[sites] != NEVER]
-    most_orders, most_units = limits(problem, sites, starts[sites])
-    orders_used, units_used = used(problem, sites, starts[sites])
-    over = (units_used + units[sites] > most_units) & ((units_used > 0) | (most_units == 0))
-    busy: NDArray[np.int64] = sites[(orders_used >= most_orders) | over]
+    free = Timetable(network=network, now=now, turns=network.schedules, firsts=network.keeping)
+    limited = network.limited
+    if not limited.size:
+        return free
+    units = np.zeros(len(network.sites), dtype=np.int64)
+    if units_of_limited:
+        units[limited] = np.frombuffer(units_of_limited, dtype=np.int64)
+
+    def busy(sites: NDArray[np.int64]) -> NDArray[np.int64]:
+        sites = sites[starts[sites] != NEVER]
+        taken, most = used(committed, sites, starts[sites]), limits(network, share, sites, starts[sites])
+        return sites[_is_busy(taken, most, units[sites])]
+
+    starts, full = np.full(units.size, NEVER, dtype=np.int64), np.zeros(units.size, dtype=np.bool_)
+    _start(network, limited, starts, lambda keeper, _: calendar.work_day(keeper, now))
+    late = busy(limited)
+    while late.size:
+        full[late] = True
+        _start(network, late, starts, lambda keeper, day: calendar.next_work_day(keeper, date.fromordinal(day)))
+        starts[starts > now.toordinal() + calendar.HORIZON_DAYS] = NEVER
+        late = busy(late)
+    if not full.any():
+        return replace(free, starts=starts)
+    after = np.where(starts == NEVER, calendar.HORIZON_DAYS + 3, starts - now.toordinal() + 2)
+    keys = network.schedules * (calendar.HORIZON_DAYS + 4) + np.where(full, after, 0)
+    _, firsts, turns = np.unique(keys, return_index=True, return_inverse=True)
+    return replace(free, turns=turns, firsts=firsts, starts=starts, full=full)
+
+
+@lru_cache(maxsize=256)
+def _counts_units(network: Network) -> bool:
+    return bool((network.unit_limits < UNLIMITED).any())
+
+
+def _is_busy(taken: Pair, most: Pair, units: NDArray[np.int64] | int) -> NDArray[np.bool_]:
+    """Tell which days have no room for an order of so many units.
+
+    One of more units than a day has room for is taken on a day that is still empty.
+    """
+    (orders_used, units_used), (most_orders, most_units) = taken, most
+    over = (units_used + units > most_units) & ((units_used > 0) | (most_units == 0))
+    busy: NDArray[np.bool_] = (orders_used >= most_orders) | over
     return busy
 
 
