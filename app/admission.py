@@ -110,7 +110,9 @@ class Gate:
             return await self.rates.take(viewer, address, points)
         except RateLimited as error:
             headers = {"Retry-After": str(error.wait), **error.left.headers}
-            raise Refused(429, str(error), "RATE_LIMITED", **headers) from None
+            refused = Refused(429, str(error), "RATE_LIMITED", **headers)
+            refused.error.extensions = {**(refused.error.extensions or {}), "retryAfter": error.wait}
+            raise refused from None
 
     async def close(self) -> None:
         """Let go of what rates are counted in."""

@@ -25,7 +25,7 @@ from app.faults import present
 from app.hub import Asking, Hub, Runs, Window
 from app.jwks import KeysUnavailable
 from app.sockets import SocketLimits, Sockets
-from app.streaming import HEADERS, Events, failed, join, until
+from app.streaming import HEADERS, Events, failed, join, telling, until
 from app.subscriptions import TRY_AGAIN, Session, SocketHandler, TextAdapter
 from domain.transaction import OUTAGES
 from domain.viewer import Viewer
@@ -159,18 +159,22 @@ class GraphQLView(GraphQL[Any, None]):
         except NotRun as error:
             return StreamingResponse(failed(error.errors), headers=HEADERS)
         context, text = await self.open_context(viewer), admitted.document.text
+        left = admitted.left.headers if admitted.left else {}
         if isinstance(context, Context):
             ask = self.asking.read(text, wanted.variables, wanted.operation_name, context.viewer)
             if ask is not None:
                 events = join(self.hub, ask, context, request)
-                return StreamingResponse(self._ending(request, events), headers=HEADERS)
+                return StreamingResponse(self._ending(request, events), headers={**HEADERS, **left})
         result = await self.schema.stream(
             text,
             variable_values=wanted.variables,
             context_value=context,
             operation_name=wanted.operation_name,
         )
+        if (told := admitted.told(wanted)) is not None:
+            result = telling(cast("Any", result), told)
         sub_response = await self.get_sub_response(request)
+        sub_response.headers.update(left)
         return await self._create_streaming_response(request, cast("Any", result), "sse", sub_response)
 
     async def on_ws_connect(self, context: object) -> UnsetType:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from graphql import GraphQLError
@@ -21,6 +21,7 @@ from domain.viewer import Viewer
 from schema.context import Context
 
 Events: TypeAlias = AsyncGenerator[str, None]
+Results: TypeAlias = AsyncGenerator[Any, None]
 
 HEARTBEAT_SECONDS = 15.0
 ASK_SECONDS = 30.0
@@ -66,6 +67,14 @@ async def told(member: Member) -> Events:
         return
     finally:
         member.leave()
+
+
+async def telling(results: Results, extensions: dict[str, object]) -> Results:
+    """Yield the results of an operation that nobody shares, each with these extensions."""
+    async with aclosing(results):
+        async for result in results:
+            result.extensions = extensions
+            yield result
 
 
 async def failed(errors: Sequence[GraphQLError]) -> Events:

@@ -20,18 +20,17 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
     PongMessage,
     SubscribeMessage,
-    SubscribeMessagePayload,
 )
 from strawberry.utils.aio import aclosing
 
 from app import asked
 from app.admission import Gate, NotRun
-from app.asked import Refused
 from app.auth import Unauthorized
 from app.faults import present
 from app.hub import Asking, FellBehind, Hub, Member
 from app.jwks import KeysUnavailable
 from app.sockets import Sockets
+from app.streaming import telling
 from app.wire import EXTENSION, Wire, text_frame
 from domain.feed import Cursor
 from domain.transaction import OUTAGES
@@ -117,12 +116,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
     _tasks: set[asyncio.Task[None]]
     _members: dict[str, Member]
     _counted: list[tuple[str, Hashable]]
+    _told: dict[str, dict[str, object] | None]
     _unanswered = False
     _stopping = False
 
     async def handle(self) -> None:
         """Serve the socket; leave nothing running behind it."""
-        self._tasks, self._members, self._counted = set(), {}, []
+        self._tasks, self._members, self._counted, self._told = set(), {}, [], {}
         client, limits = self.websocket.ws.client, self.context.sockets.limits
         try:
             if not self._count(("address", client and client.host), limits.of_an_address):
@@ -227,14 +227,14 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             admitted = await self.context.gate.admit(wanted, viewer, client.host if client else "")
         except NotRun as error:
             errors = error.errors
-        except Refused as error:
+        except asked.Refused as error:
             errors = (error.error,)
         else:
-            payload: SubscribeMessagePayload = {**message["payload"], "query": admitted.document.text}
-            await super().handle_subscribe({**message, "payload": payload})
+            self._told[message["id"]] = admitted.told(wanted)
+            known: Any = {**message["payload"], "query": admitted.document.text}
+            await super().handle_subscribe({**message, "payload": known})
             return
-        payloads = [error.formatted for error in errors]
-        await self.send_message({"id": message["id"], "type": "error", "payload": payloads})
+        await self.send_message({"id": message["id"], "type": "error", "payload": [each.formatted for each in errors]})
 
     async def run_operation(self, operation: Operation[Session, None]) -> None:
         """Run one operation to its end in a context of its own, or share one that runs."""
@@ -255,19 +255,21 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
 
     async def _begin(self, operation: Operation[Session, None]) -> Member | None:
         """Join the others who ask the same; what nobody can share is run here, to its end."""
+        told = self._told.pop(operation.id, None)
         context = await self.context.open_context(cast("Viewer", self.context.viewer))
         if isinstance(context, Context):
-            read = self.context.asking.read
-            ask = read(operation.query, operation.variables, operation.operation_name, context.viewer)
+            ask = self.context.asking.read(
+                operation.query, operation.variables, operation.operation_name, context.viewer
+            )
             if ask is not None:
                 return await self.context.hub.join(ask, context)
-        source = await self.schema.stream(
+        results = await self.schema.stream(
             operation.query,
             variable_values=operation.variables,
             context_value=context,
             operation_name=operation.operation_name,
         )
-        async with aclosing(source):
+        async with aclosing(results if told is None else telling(cast("Any", results), told)) as source:
             await self._send_result_stream(operation, source)
         return None
 
@@ -392,7 +394,7 @@ def _fault(message: object) -> str | None:
 def _fault_of_request(payload: dict[str, object]) -> str | None:
     try:
         wanted = asked.read(payload, may_hold_nul=False)
-    except Refused as error:
+    except asked.Refused as error:
         return str(error)
     named = isinstance(payload.get("query"), str) or wanted.document_id or "persistedQuery" in wanted.extensions
     return None if named else "A payload names its query"

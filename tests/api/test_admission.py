@@ -58,7 +58,8 @@ async def over_a_socket(client: httpx.AsyncClient, **payload: Any) -> dict[str, 
     """Return the first answer to an operation over graphql-transport-ws."""
     url = str(client.base_url.join("/graphql")).replace("http", "ws")
     async with websockets.connect(url, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as socket:
-        await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token()}}))
+        bearer = {"authorization": client.headers["authorization"]}
+        await socket.send(json.dumps({"type": "connection_init", "payload": bearer}))
         await socket.recv()
         await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
         answer: dict[str, Any] = json.loads(await socket.recv())
@@ -202,6 +203,12 @@ async def test_what_costs_too_much_is_refused_and_the_cost_is_told_where_asked_f
             "n": ["x"] * 1_000})).headers["content-type"]  # fmt: skip
         assert "COST_LIMIT_EXCEEDED" in stream.text
         assert "inner" not in stream.text
+        refused_there = await over_a_socket(http, query=names, variables={"n": ["x"] * 1_000})
+        assert refused_there["payload"][0]["extensions"] == refused.json()["errors"][0]["extensions"]
+        told_there = await over_a_socket(http, query="{ echo }", extensions={"cost": True})
+        assert told_there["payload"] == {"data": {"echo": "nothing"}, "extensions": told}
+        streamed = await ask(http, "text/event-stream", query="{ echo }", extensions={"cost": True})
+        assert json.dumps(told)[1:-1].replace(" ", "") in streamed.text.replace(" ", "")
 
 
 async def test_whoever_asks_too_much_waits_and_is_told_how_long() -> None:
@@ -217,6 +224,11 @@ async def test_whoever_asks_too_much_waits_and_is_told_how_long() -> None:
         assert (refused.status_code, code(refused)) == (429, "RATE_LIMITED")
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert "RateLimit" in str(refused.headers).replace("ratelimit", "RateLimit")
+        assert (await ask(http, "text/event-stream", query="{ echo }")).headers["ratelimit-policy"] == policy
+        there = await over_a_socket(http, query="{ z: echo }")
+        assert there["type"] == "error"
+        assert there["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert 1 <= there["payload"][0]["extensions"]["retryAfter"] <= 60
         other = await http.post("/graphql", json={"query": "{ echo }"}, headers=authorization(Role.ADMIN))
         assert (other.status_code, "ratelimit" in other.headers) == (200, False)
         someone = authorization(Role.STOREFRONT, name="Grace")

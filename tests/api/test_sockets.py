@@ -22,7 +22,7 @@ from tests.api.tiny import WATCH, no_generator_left, tiny_server, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LIMITS = SocketLimits(init_seconds=0.5)
+LIMITS = SocketLimits(init_seconds=1.0)
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
