@@ -250,16 +250,25 @@ class Trade:
                     await rerouting.change_address(chosen, replace(BERLIN, lines=(street,)))
 
     async def lose(self, random: Random) -> None:
-        """Lose some parcel, and send it again."""
+        """Lose some parcel, send it again or do without it, and perhaps deliver it after all."""
         if (chosen := await self._any(random, "SELECT id FROM shipment ORDER BY id")) is None:
             return
+        order_id = await self._tell(chosen, ShipmentStatus.LOST)
+        async with self.database.transaction() as connection:
+            who = {"connection": connection, "networks": self.networks, "viewer": BOSS, "now": self.now}
+            if random.random() < 0.5:
+                await Rerouting(**who).replace(chosen)  # type: ignore[arg-type]
+            else:
+                await Cancelling(**who).cancel(order_id)  # type: ignore[arg-type]
+        if random.random() < 0.5:
+            await self._tell(chosen, ShipmentStatus.DELIVERED)
+
+    async def _tell(self, shipment_id: UUID, status: ShipmentStatus) -> UUID:
+        """Let a carrier tell of a parcel; return its order."""
         async with self.database.transaction() as connection:
             dispatch = Dispatch(connection=connection, networks=self.networks, actor="ParcelPost", now=self.now)
-            lost = TrackingReport(status=ShipmentStatus.LOST, at=self.now, description=None)
-            await dispatch.take((await shipments.shipments(connection, [chosen]))[0], [lost])
-        async with self.database.transaction() as connection:
-            rerouting = Rerouting(connection=connection, networks=self.networks, viewer=BOSS, now=self.now)
-            await rerouting.replace(chosen)
+            (row,) = await shipments.shipments(connection, [shipment_id])
+            return (await dispatch.take(row, [TrackingReport(status=status, at=self.now)])).order_id
 
     def _level(self, random: Random) -> Key:
         known = list(self.locations.values())
