@@ -82,6 +82,10 @@ class House:
     clock: list[datetime]
     ids: dict[str, str] = field(default_factory=dict)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001, ARG002 - as hypothesis calls it
+        """Say in few words which house it was where an example fails."""
+        printer.text(f"<House at {self.address}>")
+
     @property
     def now(self) -> datetime:
         return self.clock[0]

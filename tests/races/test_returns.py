@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -74,32 +76,24 @@ async def town(furnished_dsn: str) -> AsyncIterator[House]:
         yield house
 
 
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["request", "register", "receive", "inspect", "cancel", "decline", "close"]),
-        st.integers(0, 3),
-        st.sampled_from(["NEW", "OPENED", "DAMAGED"]),
-        st.sampled_from([None, "0.00", "3.33", "9.99"]),
-    ),
-    min_size=4,
-    max_size=14,
-)
+STEPS = ("request", "register", "register", "receive", "inspect", "inspect", "inspect", "cancel", "decline", "close")
+CONDITIONS = ("NEW", "OPENED", "OPENED", "DAMAGED")
+REFUNDS = (None, None, "3.33", "10.01", "90.00")
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(steps=STEPS)
-async def test_no_sequence_of_returns_gives_back_more_than_came_or_was_paid(
-    town: House, steps: list[tuple[str, int, str, str | None]]
-) -> None:
+@settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32))
+async def test_no_sequence_of_returns_gives_back_more_than_came_or_was_paid(town: House, seed: int) -> None:
     """Whatever is asked for in whatever order: returned <= fulfilled and refunded <= paid for each line."""
+    random = Random(seed)  # noqa: S311 - what happens is random, not secret
     stocked = """mutation ($at: ID!, $key: String!) { adjustStock(
         sku: "pen", locationId: $at, delta: 4, reason: RECEIVED,
         idempotencyKey: $key) { __typename } }"""
     await town.ask(Role.OPERATIONS, stocked, at=town.ids["SM"], key=str(uuid4()))
     order = await delivered(town, ("pen", 4), key=str(uuid4()))
     made: list[dict[str, Any]] = []
-    for n, (name, units, condition, refund) in enumerate(steps):
-        back = made[units % len(made)] if made else None
+    for n in range(16):
+        name, units, back = random.choice(STEPS), random.randint(0, 3), random.choice(made) if made else None
         if name == "request":
             answer = await request(town, order, units + 1, key=f"{order['id'][-30:]} {n}")
         elif name == "register":
@@ -111,7 +105,9 @@ async def test_no_sequence_of_returns_gives_back_more_than_came_or_was_paid(
         elif name == "receive":
             answer = await receive(town, back, "SM")
         elif name == "inspect":
-            answer = await inspect(town, back, {"condition": condition, "refund": refund})
+            answer = await inspect(
+                town, back, {"condition": random.choice(CONDITIONS), "refund": random.choice(REFUNDS)}
+            )
         else:
             answer = await step(town, f"{name}Return", back, ', reason: "no"' if name == "decline" else "")
         assert answer["__typename"].removesuffix("Error") in {
@@ -122,8 +118,8 @@ async def test_no_sequence_of_returns_gives_back_more_than_came_or_was_paid(
     fields = "lines { fulfilled returned unitPrice { amount } } returns { lines { refund { amount } } }"
     found = await town.order(order["id"], fields)
     (line,) = found["lines"]
-    paid = float(line["unitPrice"]["amount"]) * line["returned"]
+    paid = Decimal(line["unitPrice"]["amount"]) * line["returned"]
     assert line["returned"] <= line["fulfilled"]
-    assert sum(float(each["refund"]["amount"]) for back in found["returns"] for each in back["lines"]) <= paid
+    assert sum(Decimal(each["refund"]["amount"]) for back in found["returns"] for each in back["lines"]) <= paid
     async with town.gateway.database.reading() as connection:  # type: ignore[union-attr]
         assert await inventory.check(connection) == []
