@@ -14,6 +14,7 @@ from domain.network import Snapshot
 from domain.planning import explain
 from domain.planning import policy as rules
 from domain.policies import Version
+from domain.reconsidering import Why
 from domain.simulation import Simulation
 from domain.vocabulary import FenceKind, LocationKind, RatingKind, RoutingTrigger
 from schema.context import Info
@@ -148,9 +149,7 @@ class RoutingCandidate:
     location: Location
     chosen: bool
     excluded_by: FenceResult | None = strawberry.field(description="Null when no fence stopped it.")
-    ratings: list[RatingResult] = strawberry.field(
-        description="Money for each rating, were it to ship all it can; none for an order by an option's token."
-    )
+    ratings: list[RatingResult] = strawberry.field(description="Money for each rating, were it to ship all it can.")
     total: Money | None = strawberry.field(description="The sum of the ratings.")
     rank: int | None = strawberry.field(description="Among those that no fence stopped: who can ship most, cheapest.")
 
@@ -192,36 +191,45 @@ def _candidates(
 @strawberry.type(description="Why an order was routed as it was.")
 class RoutingDecision(Node):
     row: strawberry.Private[DecisionRow]
-    told: strawberry.Private[explain.Explanation]
+    why: strawberry.Private[Why]
     decided_at: datetime
     trigger: RoutingTrigger
     policy_name: str
     policy_version: int
     cost: Money
-    ratings: list[RatingResult] = strawberry.field(description=RATINGS)
-    considered: int = strawberry.field(description=CONSIDERED)
-    excluded: list[FenceCount] = strawberry.field(description=EXCLUDED)
     proven_gap: float = strawberry.field(description=GAP)
     solve_microseconds: int = strawberry.field(description=TOOK)
 
     @classmethod
     def of(cls, row: DecisionRow) -> "RoutingDecision":
-        told = decisions.explanation_of(row)
         return cls(
             id=global_id("RoutingDecision", row.order_id, row.id),
             row=row,
-            told=told,
+            why=Why(row=row),
             decided_at=row.decided_at,
             trigger=RoutingTrigger(row.trigger),
             policy_name=row.policy_name,
             policy_version=row.policy_version,
             cost=Money.of(row.cost, row.currency),
-            ratings=RatingResult.of(told.ratings, row.currency),
-            considered=told.considered,
-            excluded=[FenceCount(fence=fence, locations=count) for fence, count in told.stopped.items()],
             proven_gap=row.gap,
             solve_microseconds=row.solve_microseconds,
         )
+
+    @edge(allow=OFFICE, hidden=list, description=RATINGS)
+    async def ratings(self, info: Info) -> list[RatingResult]:
+        return RatingResult.of((await self._told(info)).ratings, self.row.currency)
+
+    @strawberry.field(description=CONSIDERED)
+    async def considered(self, info: Info) -> int:
+        return (await self._told(info)).considered
+
+    @edge(allow=OFFICE, hidden=list, description=EXCLUDED)
+    async def excluded(self, info: Info) -> list[FenceCount]:
+        stopped = (await self._told(info)).stopped
+        return [FenceCount(fence=fence, locations=count) for fence, count in stopped.items()]
+
+    async def _told(self, info: Info) -> explain.Explanation:
+        return await self.why.told(info.context.database, await info.context.network())
 
     @edge(allow=OFFICE)
     async def order(self, info: Info) -> Order:
@@ -242,11 +250,13 @@ class RoutingDecision(Node):
     @edge(allow=OFFICE, hidden=list, description="The best plan with 1, 2, 3 ... parcels.")
     async def alternatives(self, info: Info) -> list[RoutingAlternative]:
         snapshot = await info.context.network()
-        return [RoutingAlternative.of(each, snapshot, self.row.currency) for each in self.told.alternatives]
+        told = await self._told(info)
+        return [RoutingAlternative.of(each, snapshot, self.row.currency) for each in told.alternatives]
 
     @edge(allow=OFFICE, hidden=list, description="Those chosen, then by rank, then some that were kept out.")
     async def candidates(self, info: Info, first: int | None = 20) -> list[RoutingCandidate]:
-        return _candidates(self.told.candidates, first, await info.context.network(), self.row.currency)
+        told = await self._told(info)
+        return _candidates(told.candidates, first, await info.context.network(), self.row.currency)
 
 
 node_of.register(DecisionRow, RoutingDecision.of)

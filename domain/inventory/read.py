@@ -1,12 +1,14 @@
 """Stock and items as they are read."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.ids import least_id
 from domain.inventory.rows import EACH_LOCATION, HoldbackRow, ItemRow, MovementRow, StockRow, run_of
 from domain.network import Snapshot
 from domain.paging import Listing
@@ -36,6 +38,32 @@ async def available(
         if site is not None:
             quantities[site, columns[sku]] = max(quantity + freed.get((sku, location_id), 0), 0)
     return await hold_back(connection, quantities, skus, snapshot, channel)
+
+
+async def left_since(connection: Connection, skus: Sequence[str], moment: datetime) -> Mapping[tuple[str, UUID], int]:
+    """Return by how many units less is available of each SKU at each location than before a moment, by the ledger.
+
+    Negative where there is more.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT sku, location_id, sum(reserved_delta - on_hand_delta)::int
+          FROM (
+               SELECT m.sku, m.location_id, m.on_hand_delta, m.reserved_delta
+                 FROM stock s JOIN stock_movement m USING (sku, location_id)
+                WHERE s.sku = ANY ($1) AND m.id >= $2 AND m.occurred_at >= $3
+                UNION ALL
+               SELECT c.sku, c.location_id, c.on_hand_delta, c.reserved_delta
+                 FROM unnest($1::text[]) AS w(sku) CROSS JOIN LATERAL counted_movement() c
+                WHERE c.among @> w.sku AND c.sku = w.sku AND c.run_id >= $2
+               ) moved
+         GROUP BY sku, location_id
+        """,
+        skus,
+        least_id(moment),
+        moment,
+    )
+    return {(sku, location_id): units for sku, location_id, units in rows}
 
 
 async def hold_back(

@@ -99,10 +99,29 @@ async def test_an_order_by_token_keeps_what_its_option_was_chosen_by_and_its_sho
     (why,) = await decisions(house, order)
     assert (why["trigger"], why["policyName"], why["policyVersion"]) == ("PLACED", "cheapest", 1)
     assert (why["cost"], places(why)) == (wished["cost"], places(wished))
-    assert [each["chosen"] for each in why["candidates"]] == [True]
     body = options["options"][0]["token"].partition(".")[0]
     masked = orjson.loads(urlsafe_b64decode(body))["basis"][-1]
     assert masked != to_minor(Decimal(why["cost"]["amount"]), "EUR", path=())
+
+
+async def test_an_order_by_token_tells_who_else_there_was_whatever_has_become_of_them_since(house: House) -> None:
+    house.clock[0] += timedelta(minutes=1)
+    wished = await simulated(house, ("rug", 1), ("pen", 1))
+    options = await house.options(("rug", 1), ("pen", 1), methods=["DELIVERY"], levels=["STANDARD"])
+    order = await house.place("token", [("rug", 1), ("pen", 1)], optionToken=options["options"][0]["token"])
+    house.clock[0] += timedelta(minutes=1)
+    for number in range(2):  # which takes of the same stock
+        await house.place(f"later {number}", [("pen", 1)], level="STANDARD")
+    (why,) = await decisions(house, order)
+    told = "cost", "candidates", "alternatives", "considered", "excluded", "ratings"
+    assert {name: why[name] for name in told} == {name: wished[name] for name in told}
+    assert len(why["candidates"]) > len(places(why))
+    suspend = f"mutation ($id: ID!) {{ setLocationStatus(id: $id, status: SUSPENDED) {{ __typename {ERROR} }} }}"
+    await house.ask(Role.ADMIN, suspend, id=house.ids[places(why)[0]])
+    (why,) = await decisions(house, order)
+    assert [each["location"]["code"] for each in why["candidates"] if each["chosen"]] == places(why)
+    assert [each for each in why["candidates"] if not each["chosen"]] == []
+    assert why["cost"] == wished["cost"]
 
 
 async def test_work_that_is_refused_is_decided_anew_without_who_refused(house: House) -> None:
