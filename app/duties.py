@@ -26,7 +26,15 @@ from domain.returns import Postage, undelivered
 from domain.shipments import RETURNED, Bookings
 from domain.timers import Handler
 
-EVER = (idempotency.TIMER, decisions.TIMER, feed.TIMER, webhooks.TIMER, lateness.TIMER, deadlines.LOOK)
+EVER = (
+    idempotency.TIMER,
+    reservations.FORGETTING,
+    decisions.TIMER,
+    feed.TIMER,
+    webhooks.TIMER,
+    lateness.TIMER,
+    deadlines.LOOK,
+)
 """The kinds of the timers that never end."""
 
 
@@ -50,6 +58,7 @@ def handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         ),
         lateness.TIMER: lateness.look,
         reservations.TIMER: reservations.expire,
+        reservations.FORGETTING: reservations.forgetting(timedelta(hours=settings.idempotency_hours)),
     }
 
 

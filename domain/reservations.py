@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from domain import inventory
@@ -15,17 +16,22 @@ from domain.decided import Decided
 from domain.duration import format_duration
 from domain.errors import ActionNotAllowed, InvalidInput, NotFound, OutOfStock, ReservationExpired
 from domain.idempotency import answered
-from domain.ids import new_id
+from domain.ids import least_id, new_id
 from domain.inventory import Movement
 from domain.network import Networks, Snapshot
 from domain.planning.problem import Plan
 from domain.promised import Lost, kept, missing
 from domain.promises import Promise, Promises
-from domain.timers import clear_timer, set_timer
+from domain.timers import Handler, clear_timer, set_timer
 from domain.transaction import Connection, Row
 from domain.vocabulary import MovementReason, ReservationStatus
 
 TIMER = "reservation"
+FORGETTING = "reservations"
+KEPT = timedelta(days=30)
+"""How long it is remembered what became of a cart."""
+FORGET_EVERY = timedelta(hours=1)
+FORGET_AT_ONCE = 1_000
 MOST_TRIES = 4
 """The first plan, and three more for who lost a race for stock."""
 
@@ -250,6 +256,33 @@ async def expire(connection: Connection, key: str, now: datetime) -> None:
         await set_timer(connection, TIMER, key, expires_at)
     elif expires_at is not None:
         await _end(connection, UUID(key), ReservationStatus.EXPIRED, now=now)
+
+
+def forgetting(remembered: timedelta) -> Handler:
+    """Return what forgets, hour by hour, the carts that ended, and which no idempotency key answers with any more.
+
+    `remembered` is for how long a key does.
+    """
+    return partial(_forget, max(KEPT, remembered))
+
+
+async def _forget(kept_for: timedelta, connection: Connection, key: str, now: datetime) -> None:
+    forgotten: int = await connection.fetchval(
+        """
+        WITH old AS (
+            SELECT id FROM reservation WHERE id < $1 AND status <> 'OPEN'
+             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+        ), lines AS (
+            DELETE FROM reservation_line WHERE reservation_id IN (SELECT id FROM old)
+        ), carts AS (
+            DELETE FROM reservation WHERE id IN (SELECT id FROM old) RETURNING id
+        )
+        SELECT count(*) FROM carts
+        """,
+        least_id(now - kept_for),
+        FORGET_AT_ONCE,
+    )
+    await set_timer(connection, FORGETTING, key, now if forgotten == FORGET_AT_ONCE else now + FORGET_EVERY)
 
 
 async def _end(

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from domain import reservations
 from domain.vocabulary import Role
+from schema.paging import uuid_of
 from tests.api.house import ERROR, House
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 RESERVATION = """__typename ... on Reservation { id expiresAt lines { sku quantity location { code } }
     option { token method level price { amount } complete orderBefore missing { sku quantity }
              parcels { location { code } lines { sku quantity } } } }"""
@@ -112,6 +114,28 @@ async def test_when_time_is_up_the_stock_is_free_again(house: House) -> None:
         assert [tuple(row) for row in ledger] == [("RESERVED", 3), ("RELEASED", -3)]
     again = await reserve(house, (await option(house, ("mug", 3)))["token"], "another cart")
     assert again["id"] != made["id"]
+
+
+async def test_carts_that_ended_are_forgotten_after_a_month_and_those_that_hold_something_never(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reservations, "FORGET_AT_ONCE", 2)
+    token = (await option(house, ("mug", 1)))["token"]
+    ended = [(await reserve(house, token, f"cart {n}"))["id"] for n in range(5)]
+    for each in ended:
+        await release(house, each)
+    holds = await reserve(house, token, "holds")
+    house.clock[0] += timedelta(days=1)
+    young = await reserved(house, ("mug", 1))
+    await release(house, young["id"])
+    forget = reservations.forgetting(timedelta(hours=24))
+    async with house.gateway.database.transaction() as connection:
+        for now, left in ((house.now, 7), *((house.now + reservations.KEPT - 12 * HOUR, n) for n in (5, 3, 2, 2))):
+            await forget(connection, "", now)
+            assert await connection.fetchval("SELECT count(*) FROM reservation") == left
+        kept = {row["id"] for row in await connection.fetch("SELECT id FROM reservation")}
+        assert kept == {uuid_of(each["id"], "Reservation") for each in (holds, young)}
+        assert await connection.fetchval("SELECT count(*) FROM reservation_line") == 2
 
 
 async def test_what_is_past_is_expired_whether_or_not_it_was_swept(house: House) -> None:
