@@ -396,6 +396,12 @@ async def test_what_sells_elsewhere_is_sent_there_if_that_is_worth_the_way_and_t
     lonely = await register(house, "SM", ("rug", 1), idempotencyKey="lonely")
     nowhere = await inspect(house, lonely, {**NEW, "disposition": "TRANSFER"})
     assert nowhere["lines"][0]["transferTo"] == {"code": "WH"}
+    shut = "mutation ($id: ID!) { setLocationStatus(id: $id, status: CLOSED) { __typename } }"
+    await house.ask(Role.OPERATIONS, shut, id=house.ids["WH"])
+    back = await register(house, "SM", ("rug", 1), idempotencyKey="shut")
+    refused = await inspect(house, back, {**NEW, "disposition": "TRANSFER"})
+    assert (refused["__typename"], refused["path"]) == ("InvalidInputError", ["lines"])
+    assert (await inspect(house, back, NEW))["lines"][0]["disposition"] == "RESTOCK"
 
 
 async def test_what_comes_back_goes_to_an_order_that_waits_for_it(house: House) -> None:
