@@ -153,6 +153,8 @@ FIELDS = {
     "ApiKey": {
         "owner": "id name role locations scopes createdBy createdAt expiresAt revokedAt lastUsedAt", "nobody": "secret",
     },
+    "ApiKeyConnection": {"owner": "edges pageInfo totalCount"},
+    "ApiKeyEdge": {"owner": "node cursor"},
     "DeadLetter": {"office": "cursor at kind attempts error"},
 }  # fmt: skip
 READERS = {"everybody": set(Role), "stores": {Role.STORE}, "not stores": set(Role) - {Role.STORE}}

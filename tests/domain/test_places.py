@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import pytest
 
+from app import main
 from domain.errors import InvalidInput
 from domain.money import check_currency, exponent, to_decimal, to_minor
 from domain.places import Address, PostalCodeRecord, import_postal_codes, plain, read_cities, resolve, validate
 from domain.planning.problem import Point
 from domain.transaction import Database, open_pool
+from tests.api.house import opened
 
 
 @pytest.fixture
@@ -170,3 +172,11 @@ def test_an_amount_that_cannot_be_is_invalid(amount: str, currency: str) -> None
 def test_what_is_no_currency_is_invalid(code: str) -> None:
     with pytest.raises(InvalidInput):
         check_currency(code, path=())
+
+
+async def test_a_process_reads_the_cities_before_an_address_asks(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "CITIES_SECONDS", 0)
+    read_cities.cache_clear()
+    async with opened(dsn), asyncio.timeout(60):
+        while not read_cities.cache_info().currsize:
+            await asyncio.sleep(0.05)
