@@ -45,6 +45,7 @@ from tests.api.house import BERLIN, OPTIONS, PLACE, SECRET, House, furnish
 
 CONNECTIONS = 4
 ROUNDS = 3
+FOES_SECONDS = 20
 LINES = [{"sku": f"B{number}", "quantity": 1, "unitPrice": "10.00"} for number in range(10)]
 FIELDS = "id number status version placedAt method level late total { amount } shippingPrice { amount }"
 
@@ -262,7 +263,10 @@ async def hostile(address: str, sockets: int, seconds: float) -> None:
         command = [sys.executable, __file__, "--foes", address, "--sockets", str(count)]
         process = subprocess.Popen(command)  # noqa: ASYNC220, S603
         try:
-            await asyncio.sleep(2)
+            until = time.perf_counter() + FOES_SECONDS
+            await asyncio.sleep(FOES_SECONDS / 4)
+            while await open_sockets(address) < count * 0.8 and time.perf_counter() < until:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
             await wait_of_a_healthy_client(address, seconds, label)
         finally:
             process.kill()

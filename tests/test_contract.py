@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from graphql import (
+    DangerousChangeType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLUnionType,
     build_ast_schema,
     find_breaking_changes,
+    find_dangerous_changes,
     get_named_type,
     is_specified_scalar_type,
     parse,
@@ -143,14 +145,45 @@ def test_everything_has_words_and_no_word_of_the_glossary_is_unused() -> None:
     assert words - used == set()
 
 
+DEFAULTS = {DangerousChangeType.ARG_DEFAULT_VALUE_CHANGE, DangerousChangeType.INPUT_FIELD_DEFAULT_VALUE_CHANGE}
+
+
+def broken_since(released: str) -> list[str]:
+    """Return what clients of a released schema would notice, changed defaults too."""
+    before = build_ast_schema(parse(released))
+    changed = [change for change in find_dangerous_changes(before, GRAPHQL) if change.type in DEFAULTS]
+    return [change.description for change in [*find_breaking_changes(before, GRAPHQL), *changed]]
+
+
 def test_nothing_of_the_last_release_is_broken() -> None:
     git = shutil.which("git")
-    tag = git and _told(git, "describe", "--tags", "--abbrev=0", "--match", "v*")
-    released = git and tag and _told(git, "show", f"{tag}:schema/schema.graphql")
-    if not released:
+    if not git or not _told(git, "rev-parse", "--git-dir"):
+        pytest.skip("this is no clone")
+    assert _told(git, "rev-parse", "--is-shallow-repository") == "false", (
+        "fetch all commits and tags: a release is missed"
+    )
+    tag = _told(git, "describe", "--tags", "--abbrev=0", "--match", "v*")
+    if not tag:
         pytest.skip("there is no release to compare with")
-    changes = find_breaking_changes(build_ast_schema(parse(released)), GRAPHQL)
-    assert [change.description for change in changes] == [], "deprecate it first (CONTRIBUTING.md)"
+    assert broken_since(_told(git, "show", f"{tag}:schema/schema.graphql")) == [], (
+        "deprecate it first (CONTRIBUTING.md)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "released", "told"),
+    [
+        ("  webhooks: [Webhook!]!", "  webhooks: [Webhook!]!\n  hooks: Int", "Query.hooks"),
+        ("field: AssignmentSort! = DUE_AT", "field: AssignmentSort! = OFFERED_AT", "AssignmentBy.field"),
+        ("): Node\n", "): Node!\n", "Query.node"),
+        ("union ApiKeyResult = ApiKey |", "union ApiKeyResult = ApiKey | Webhook |", "ApiKeyResult"),
+    ],
+)
+def test_what_a_release_had_is_missed(ours: str, released: str, told: str) -> None:
+    now = SCHEMA.as_str()
+    assert ours in now
+    (found,) = broken_since(now.replace(ours, released))
+    assert told in found
 
 
 def _told(git: str, *arguments: str) -> str:
