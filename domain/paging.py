@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -52,11 +54,16 @@ class Page:
     before: str | None = None
 
     @property
+    def is_backward(self) -> bool:
+        """Say whether the page is told from its end."""
+        return self.first is None and self.last is not None
+
+    @property
     def size(self) -> int:
         """Return how many rows are wanted, 1 to LARGEST_SIZE, or raise InvalidInput."""
         if self.first is not None and self.last is not None:
             raise InvalidInput(message="Ask for the first or for the last, not for both.", path=("last",))
-        name, wanted = ("last", self.last) if self.first is None and self.last is not None else ("first", self.first)
+        name, wanted = ("last", self.last) if self.is_backward else ("first", self.first)
         if wanted is None:
             return DEFAULT_SIZE
         if not 1 <= wanted <= LARGEST_SIZE:
@@ -74,7 +81,7 @@ class Slice(Generic[R]):
     has_previous: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Listing(Generic[R]):
     """A list that is read in pages. Values are bound as parameters; only names that we wrote stand in the SQL.
 
@@ -105,14 +112,20 @@ class Listing(Generic[R]):
 
     async def count(self, connection: Connection) -> int:
         """Return how many rows the whole list has."""
-        condition = self._condition(self.conditions)
-        counts = (f"(SELECT count(*) FROM {source} WHERE {condition})" for source in (self.source, *self.others))  # noqa: S608
-        total: int = await connection.fetchval(f"SELECT {' + '.join(counts)}", *self.values)
+        total: int = await connection.fetchval(self.counting(), *self.values)
         return total
 
     async def slice(self, connection: Connection, page: Page) -> Slice[R]:
         """Return a page of the list."""
-        size, backward = page.size, page.first is None and page.last is not None
+        sql, values = self.selecting(page)
+        return self.cut(await connection.fetch(sql, *values, record_class=self.row), page)
+
+    def counting(self) -> str:
+        """Return the statement that counts the list, with `values`."""
+        return f"SELECT count(*) FROM {self.source} WHERE {self._condition(self.conditions)}"  # noqa: S608
+
+    def selecting(self, page: Page) -> tuple[str, list[object]]:
+        """Return the statement for a page, and for one row more that tells whether there is more; and its values."""
         conditions, values = list(self.conditions), list(self.values)
         for name, text, forward in (("after", page.after, True), ("before", page.before, False)):
             if text is not None:
@@ -121,26 +134,24 @@ class Listing(Generic[R]):
                 sign = ">" if forward is not self.descending else "<"
                 columns = ", ".join(column for column, _ in self.key)
                 conditions.append(f"({columns}) {sign} ({', '.join(marks)})")
-                if self.others:  # what is unfolded has an index on the leading column only
-                    conditions.append(f"{self.key[0][0]} {sign}= {marks[0]}")
-        direction = "DESC" if self.descending is not backward else "ASC"
+        direction = "DESC" if self.descending is not page.is_backward else "ASC"
         order = ", ".join(f"{column} {direction}" for column, _ in self.key)
-        condition, end = self._condition(conditions), f"ORDER BY {order} LIMIT {size + 1}"
-        sql = " UNION ALL ".join(
-            f"(SELECT {self.columns} FROM {source} WHERE {condition} {end})"  # noqa: S608
-            for source in (self.source, *self.others)
+        sql = (
+            f"SELECT {self.columns} FROM {self.source} "  # noqa: S608
+            f"WHERE {self._condition(conditions)} ORDER BY {order} LIMIT {page.size + 1}"
         )
-        if self.others:
-            sql = f"SELECT * FROM ({sql}) merged {end}"  # noqa: S608
-        rows: list[R] = await connection.fetch(sql, *values, record_class=self.row)
-        more, rows = len(rows) > size, rows[:size]
-        if backward:
+        return sql, values
+
+    def cut(self, rows: list[R], page: Page) -> Slice[R]:
+        """Return the page whose statement brought these rows."""
+        more, rows = len(rows) > page.size, rows[: page.size]
+        if page.is_backward:
             rows.reverse()
         return Slice(
             rows=rows,
             cursors=[self._cursor(row) for row in rows],
-            has_next=page.before is not None if backward else more,
-            has_previous=more if backward else page.after is not None,
+            has_next=page.before is not None if page.is_backward else more,
+            has_previous=more if page.is_backward else page.after is not None,
         )
 
     @staticmethod
@@ -158,3 +169,36 @@ class Listing(Generic[R]):
             return [_READ[kind](value) for (_, kind), value in zip(self.key, map(_text, texts), strict=True)]
         except (binascii.Error, ValueError, TypeError, OverflowError):
             raise InvalidInput(message="This is not a cursor of this list.", path=(name,)) from None
+
+
+async def slices(connection: Connection, listings: Sequence[Listing[R]], page: Page) -> list[Slice[R]]:
+    """Return the same page of lists that differ in their values, by one statement."""
+    statements = [(f"({sql})", values) for sql, values in (listing.selecting(page) for listing in listings)]
+    found: list[list[R]] = [[] for _ in listings]
+    for row in await _united(connection, statements, "page.*", listings[0].row):
+        found[row["part"]].append(row)
+    return [listing.cut(rows, page) for listing, rows in zip(listings, found, strict=True)]
+
+
+async def counts(connection: Connection, listings: Sequence[Listing[R]]) -> list[int]:
+    """Return how many rows each of these lists has, by one statement."""
+    statements = [(f"({listing.counting()})", listing.values) for listing in listings]
+    return [row["count"] for row in await _united(connection, statements, "page.count", listings[0].row)]
+
+
+async def _united(
+    connection: Connection, statements: Sequence[tuple[str, Sequence[object]]], columns: str, row: type[R]
+) -> list[R]:
+    """Return the rows of all, in their order; `part` tells whose they are."""
+    parts, values = list[str](), list[object]()
+    for part, (sql, own) in enumerate(statements):
+        moved = re.sub(r"\$(\d+)", partial(_moved, by=len(values)), sql)
+        parts.append(f"SELECT {part} AS part, row_number() OVER () AS place, {columns} FROM {moved} page")  # noqa: S608
+        values += own
+    sql = f"SELECT * FROM ({' UNION ALL '.join(parts)}) pages ORDER BY part, place"  # noqa: S608
+    rows: list[R] = await connection.fetch(sql, *values, record_class=row)
+    return rows
+
+
+def _moved(mark: re.Match[str], *, by: int) -> str:
+    return f"${int(mark[1]) + by}"

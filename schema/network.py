@@ -16,7 +16,7 @@ from domain.places import Address as AddressValue
 from domain.vocabulary import AssignmentStatus, LocationKind, LocationService, LocationStatus, Role, ServiceLevel
 from schema.context import Info
 from schema.errors import InvalidInputError, NotFoundError, VersionConflictError
-from schema.paging import Connection, Node, Paged, connect, global_id, no_rows, node_of
+from schema.paging import Connection, Node, Paged, connect_alike, global_id, no_rows, node_of
 from schema.permission import EVERYBODY, STAFF, edge
 from schema.scalars import Address, AddressInput, GeoPoint, GeoPointInput, optional
 
@@ -170,7 +170,7 @@ class Location(Node):
         if not info.context.viewer.works_at(self.row.id):
             return no_rows()
         listing = inventory.stock_listing(skus=skus, location_ids=[self.row.id])
-        return await connect(info.context.database, listing, page, node_of)
+        return await connect_alike(info, listing, page, node_of)
 
     @edge(allow=STAFF, hidden=no_rows, paged=Paged())
     async def assignments(
@@ -181,7 +181,7 @@ class Location(Node):
             return no_rows()
         withheld = viewer.role is not Role.STORE
         listing = work.listing(work.AssignmentFilter(location_ids=[self.row.id], status=status, withheld=withheld))
-        return await connect(info.context.database, listing, page, node_of)
+        return await connect_alike(info, listing, page, node_of)
 
 
 def _left(limit: int | None, used: int) -> int | None:

@@ -15,7 +15,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from domain.errors import InvalidInput
-from domain.paging import Listing, Page, Slice
+from domain.paging import LARGEST_SIZE, Listing, Page, Slice, counts, slices
 from domain.transaction import Database, Row
 from schema.context import Info
 
@@ -127,6 +127,23 @@ async def connect(database: Database, listing: Listing[R], page: Page, show: Cal
             return await listing.count(connection)
 
     return Connection.of(part, show, count)
+
+
+async def connect_alike(info: Info, listing: Listing[R], page: Page, show: Callable[[R], T]) -> Connection[T]:
+    """Read a page of a list, by one statement with those of the lists that differ from it in their values."""
+    database, loaders = info.context.database, info.context.loaders
+
+    async def read(listings: list[Listing[R]]) -> list[Slice[R]]:
+        async with database.reading() as connection:
+            return await slices(connection, listings, page)
+
+    async def read_counts(listings: list[Listing[R]]) -> list[int]:
+        async with database.reading() as connection:
+            return await counts(connection, listings)
+
+    alike = (listing.source, listing.columns, *listing.conditions)
+    part = await loaders.alike((*alike, page), read, LARGEST_SIZE).load(listing)
+    return Connection.of(part, show, lambda: loaders.alike(alike, read_counts, LARGEST_SIZE).load(listing))
 
 
 class Paged(FieldExtension):

@@ -6,17 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import auth
+from app import auth, main
 from app.execution import build_schema
 from app.main import create_app
 from app.settings import Settings
+from domain.feed import tailing
 from domain.vocabulary import Role
 from tests.api.serve import serving
 from tests.api.tiny import Mutation, Query, Subscription
@@ -122,6 +125,32 @@ async def test_a_database_behind_these_tables_is_not_ready(client: httpx.AsyncCl
         await other.close()
     behind = await client.get("/readyz")
     assert (behind.status_code, behind.json()["migrations"]) == (503, "unavailable")
+
+
+async def test_it_is_not_ready_while_it_cannot_read_the_feed(
+    client: httpx.AsyncClient, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "FEED_SECONDS", 1.5)
+    monkeypatch.setattr(tailing, "QUIET_SECONDS", 0.1)
+    other = await asyncpg.connect(dsn)
+    async with asyncio.timeout(15):
+        async with other.transaction():
+            await other.execute("LOCK TABLE feed IN ACCESS EXCLUSIVE MODE")
+            while (lagging := await client.get("/readyz")).status_code == 200:
+                await asyncio.sleep(0.1)
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.1)
+    await other.close()
+    assert lagging.json() == {"status": "unavailable", "database": "ok", "migrations": "ok", "feed": "unavailable"}
+
+
+async def test_who_cannot_be_known_while_the_provider_is_away_is_told_to_come_again(dsn: str) -> None:
+    provider = {"jwks_url": "http://127.0.0.1:1/keys", "token_issuer": "x", "token_audience": "y"}
+    token = jwt.encode({"sub": "ada"}, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256")
+    async with serving(gateway(dsn, **provider)) as address, httpx.AsyncClient() as client:
+        url, headers = f"http://{address}/graphql", {"Authorization": f"Bearer {token}"}
+        answer = await client.post(url, json={"query": "{ who }"}, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
 
 
 async def test_spans_go_to_the_collector_within_the_callers_trace(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

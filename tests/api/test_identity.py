@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -117,6 +119,24 @@ async def test_a_token_that_is_not_the_providers_is_refused(provider: Provider) 
         await identity.viewer(provider.token(**good))
 
 
+async def test_what_claims_another_algorithm_than_its_key_has_is_refused(provider: Provider) -> None:
+    pem = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    jwk = json.dumps(public(RSA, "rsa")).encode()
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "role": "ADMIN", "exp": provider.clock.timestamp() + 60}
+    identity = provider.identity()
+    assert (await identity.viewer(provider.token(RSA, "rsa", "RS256"))).role is Role.OPERATIONS
+    for algorithm, secret in (("HS256", pem), ("HS256", jwk), ("RS256", pem), ("none", None), ("None", None)):
+        for kid in ({"kid": "rsa"}, {}):
+            signed = f"{part({'alg': algorithm, 'typ': 'JWT', **kid})}.{part(claims)}"
+            digest = hmac.digest(secret, signed.encode(), "sha256") if secret else b""
+            with pytest.raises(Unauthorized):
+                await identity.viewer(f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}")
+    theirs = {"RS256": RSA, "ES256": EC}
+    for algorithm, key_id in (("RS256", "ec"), ("ES256", "rsa")):
+        with pytest.raises(Unauthorized):
+            await identity.viewer(provider.token(theirs[algorithm], key_id, algorithm))
+
+
 async def test_a_shared_secret_among_the_public_keys_signs_nothing(provider: Provider) -> None:
     provider.keys.append({"kty": "oct", "kid": "oct", "k": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"})
     forged = provider.token(bytes(range(32)), "oct", "HS256")
@@ -157,6 +177,9 @@ async def test_while_the_provider_is_away_its_last_keys_are_good(provider: Provi
         await identity.viewer(provider.token())
     provider.status, provider.clock = 200, provider.clock + PAUSE
     await identity.viewer(provider.token())
+    nowhere = provider.identity(jwks_url="http://127.0.0.1:1/keys")
+    with pytest.raises(KeysUnavailable):
+        await nowhere.viewer(provider.token())
     provider.status, provider.clock = 500, provider.clock + KEPT
     assert (await identity.viewer(provider.token())).name == "ada"
     assert provider.asked == 3

@@ -176,12 +176,12 @@ async def moved_in(dsn: str) -> Town:
 
 
 @asynccontextmanager
-async def visited(dsn: str, town: Town, max_cost: dict[Role, int] | None = GENEROUS) -> AsyncIterator[Town]:
-    """Open a copy of the town, in which the cursors of the town go on."""
+async def visited(dsn: str, town: Town, **settings: Any) -> AsyncIterator[Town]:
+    """Open a copy of the town, in which the cursors of the town go on, where an operation may cost what it likes."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(f"UPDATE feed_epoch SET database = ({epoch.HERE})")
     await connection.close()
-    async with opened(dsn, max_cost=max_cost) as house:
+    async with opened(dsn, **{"max_cost": GENEROUS, **settings}) as house:
         house.ids = town.house.ids
         yield replace(town, house=house)
 
