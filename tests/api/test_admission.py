@@ -323,18 +323,6 @@ async def test_a_simple_request_of_another_page_runs_nothing() -> None:
         assert (head.status_code, head.content) == (200, b"")
 
 
-async def test_a_body_that_does_not_come_is_given_up() -> None:
-    async with client(body_seconds=1) as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port)
-        writer.write(f"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n".encode())
-        writer.write(b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-        async with asyncio.timeout(5):
-            answer = (await reader.read()).decode()
-        writer.close()
-        assert answer.startswith("HTTP/1.1 408")
-        assert "REQUEST_TIMEOUT" in answer
-
-
 async def test_reading_a_document_costs_even_where_it_is_at_fault() -> None:
     from tests.api.tiny import Query
 
