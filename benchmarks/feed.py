@@ -5,7 +5,7 @@ Each transaction writes one update and wakes the gateway as another gateway woul
 others wait for. Rates double until one is not held: it was not written, or its last update came more than a second
 after the last commit. The floor: a row in each transaction and a NOTIFY with its number, heard on one connection.
 Latency runs from the commit's answer to the arrival; CPU is the gateway's, an update. In the end a transaction is left
-open for 5 s while others write.
+open for 5 s while others write, and one socket comes back 100,000 updates behind.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from statistics import quantiles
 
 import asyncpg
+import httpx
 import psutil
 import uvloop
 from realtime.stage import SECRET, database, token
@@ -32,12 +33,15 @@ from app.wakeups import wakeups
 from domain.feed import Fact, record
 from domain.transaction import Connection, Wake, open_pool
 from domain.vocabulary import UpdateKind
+from schema.paging import global_id
 
 RATES = (100, 1_000, 2_000, 4_000, 8_000, 16_000)
 WRITERS = 16
 SETTLE_SECONDS = 120.0
 OPEN_SECONDS = 5.0
-SUBSCRIPTION = "subscription { stockUpdates(conflate: false) { cursor onHand } }"
+SUBSCRIPTION = """subscription ($where: ID, $after: Cursor) {
+    stockUpdates(locationId: $where, after: $after, conflate: false) { cursor onHand } }"""
+MISSED = 100_000
 CHANNEL = "floor"
 
 
@@ -104,15 +108,17 @@ def gateway(dsn: str) -> Iterator[tuple[str, psutil.Process]]:
 
 
 @asynccontextmanager
-async def subscribed(address: str, run: Run) -> AsyncIterator[None]:
+async def subscribed(address: str, run: Run, *, where: object = None, after: str | None = None) -> AsyncIterator[None]:
     """Note what arrives at a socket."""
+    variables = {"where": where and global_id("Location", str(where)), "after": after}
+    payload = {"query": SUBSCRIPTION, "variables": variables}
     protocol = Subprotocol("graphql-transport-ws")
     async with connect_socket(
         f"ws://{address}/graphql", subprotocols=[protocol], compression=None, ping_interval=None
     ) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token()}}))
         await socket.recv()
-        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": SUBSCRIPTION}}))
+        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
         await asyncio.sleep(0.5)
 
         async def hear() -> None:
@@ -196,11 +202,38 @@ async def left_open(pool: asyncpg.Pool, write: Write, run: Run, *, rate: int, se
     )
 
 
+async def behind(pool: asyncpg.Pool, address: str, places: list[object], wake: Wake, *, seconds: float) -> None:
+    """Let one socket come back 100,000 updates behind; print how long another waits for its own meanwhile."""
+    headers = {"Authorization": f"Bearer {token()}"}
+    async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as http:
+        answer = await http.post("/graphql", json={"query": "{ updatesCursor }"})
+    start = answer.json()["data"]["updatesCursor"]
+    crowded, quiet = places
+    async with pool.acquire() as connection:
+        await through_the_feed(crowded, wake)(connection, range(MISSED))
+    write, alone, beside, replay = through_the_feed(quiet, wake), Run(), Run(), Run()
+    async with subscribed(address, alone, where=quiet):
+        await at_rate(pool, write, alone, rate=20, seconds=0.1)
+        await alone.settled()  # it has passed what was missed
+        alone = Run()
+    async with subscribed(address, alone, where=quiet):
+        await at_rate(pool, write, alone, rate=20, seconds=seconds)
+        await alone.settled()
+    async with subscribed(address, replay, where=crowded, after=start), subscribed(address, beside, where=quiet):
+        before = len(replay.arrived)
+        await at_rate(pool, write, beside, rate=20, seconds=seconds)
+        await beside.settled()
+        came = len(replay.arrived) - before
+    for name, run in (("no other", alone), (f"one that reads {came:,} of {MISSED:,} missed updates", beside)):
+        p50, p99 = run.latencies()
+        print(f"a socket beside {name}: p50 {p50:.1f} ms  p99 {p99:.1f} ms", flush=True)
+
+
 async def main(dsn: str, address: str, process: psutil.Process, seconds: float) -> None:
     await idle(process, seconds)
     pool = await open_pool(dsn, size=WRITERS)
     await pool.execute("CREATE TABLE floor (n bigint)")
-    place = await pool.fetchval("SELECT id FROM location")
+    place, other = [row["id"] for row in await pool.fetch("SELECT id FROM location")]
     async with wakeups(dsn=dsn, broadcast_url=None, on_wake=lambda: None) as wake:
         ways = (
             ("floor", alone, lambda run: listening(dsn, run)),
@@ -225,6 +258,7 @@ async def main(dsn: str, address: str, process: psutil.Process, seconds: float) 
         run = Run()
         async with subscribed(address, run):
             await left_open(pool, through_the_feed(place, wake), run, rate=RATES[0], seconds=OPEN_SECONDS)
+        await behind(pool, address, [place, other], wake, seconds=seconds)
     await pool.close()
 
 
@@ -232,5 +266,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="that each rate is kept up")
     arguments = parser.parse_args()
-    with database(1) as dsn, gateway(dsn) as (address, process):
+    with database(2) as dsn, gateway(dsn) as (address, process):
         uvloop.run(main(dsn, address, process, arguments.seconds))

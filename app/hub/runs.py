@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 TOLD_AT_ONCE = 256
 """Members; others may get their turn in between."""
-TURN_SECONDS = 0.004
+TURN_SECONDS = 0.001
 NEAR = 5_000
 """Transactions that a member waits for an execution behind its cursor to pass, rather than have one of its own."""
 AGAIN_SECONDS = 0.5

@@ -20,6 +20,8 @@ KEPT_IN_MEMORY = 10_000
 POLL_SECONDS = 0.05
 QUIET_SECONDS = 0.25
 AGAIN_SECONDS = 0.5
+REPLAYED_AT_ONCE = 20
+"""Rows of a follower that reads from Postgres: others have their turn in between."""
 REPLAYS = 3
 """Followers that read from Postgres at a time: they leave the other connections to those who write."""
 UNREADABLE = (asyncpg.exceptions.PostgresError, *OUTAGES)
@@ -172,7 +174,7 @@ class Feed:
                 updates = self._recent[start : start + limit]
             else:
                 async with self._replays, self.database.reading() as connection:
-                    updates = await read(connection, after, limit)
+                    updates = await read(connection, after, min(limit, REPLAYED_AT_ONCE))
             if updates:
                 return updates
             await news.wait()
