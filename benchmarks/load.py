@@ -1,8 +1,9 @@
 """A stock file of 1,000,000 rows, 1 % of them bad, and again with 5 % changed; beside Postgres's own floor.
 
-The floor is the least that the same rows cost: plain `INSERT ... SELECT` of the levels and of their ledger into the
-same tables with the same indexes, from a table that holds them already in the order of the key, in transactions of
-20,000 rows, by one connection and by two. File and floor take turns, so that what else the machine does disturbs both.
+The floor is the least that the levels cost: plain `INSERT ... SELECT` into the same table with the same indexes, from a
+table that holds them already in the order of the key, in transactions of 20,000 rows, by two connections. The same with
+a row of the ledger for each level, as a load would write it without runs, is measured beside it, by one connection and
+by two. File and floor take turns, so that what else the machine does disturbs both.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+
+import psutil
 
 from app import embedded, load
 from app.database import migrate
@@ -35,13 +38,16 @@ TARGET = 100_000
 
 @dataclass(slots=True)
 class Rates:
-    """Rows a second of each round."""
+    """Rows a second of each round, and the seconds of CPU that the new rows took."""
 
     new: list[float] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
     one: list[float] = field(default_factory=list)
     two: list[float] = field(default_factory=list)
+    levels: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
+    python: list[float] = field(default_factory=list)
+    postgres: list[float] = field(default_factory=list)
 
 
 def write(path: Path, *, locations: int, skus: int, more: int) -> tuple[int, int]:
@@ -102,8 +108,17 @@ def timed(dsn: str, path: Path) -> tuple[float, int, str]:
     return seconds, failed, said.getvalue().strip().rpartition(": ")[2]
 
 
-async def floor(database: Database, rows: int, *, connections: int) -> float:
-    """Return the seconds that the levels and their ledger take when nothing is asked of them."""
+def cpu(postmaster: psutil.Process) -> tuple[float, float]:
+    """Return the seconds of CPU that this process and Postgres have taken."""
+    postgres = sum(postmaster.cpu_times()[:4])
+    for process in postmaster.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # its seconds are the postmaster's now
+            postgres += sum(process.cpu_times()[:2])
+    return time.process_time(), postgres
+
+
+async def floor(database: Database, rows: int, *, connections: int, ledger: bool) -> float:
+    """Return the seconds that the levels, and a ledger of single rows, take when nothing is asked of them."""
     starts = iter(range(0, rows, PART))
 
     async def work() -> None:
@@ -111,7 +126,8 @@ async def floor(database: Database, rows: int, *, connections: int) -> float:
             for start in starts:
                 async with connection.transaction():
                     await connection.execute(_LEVELS, start, start + PART)
-                    await connection.execute(_LEDGER, start, start + PART)
+                    if ledger:
+                        await connection.execute(_LEDGER, start, start + PART)
 
     return await seconds_of(lambda: asyncio.gather(*(work() for _ in range(connections))))
 
@@ -148,13 +164,19 @@ async def compare(dsn: str, folder: Path, *, locations: int, skus: int, rounds: 
     try:
         database = Database(pool)
         await furnish(database, locations=locations, skus=skus)
+        postmaster = psutil.Process(await pool.fetchval("SELECT pg_backend_pid()")).parent()
         for number in range(rounds):
             await empty(database)
             for path, found, expected in (
                 (first, rates.new, f"{rows - bad} created, 0 updated, 0 unchanged, {bad} failed"),
                 (second, rates.again, f"0 created, {changed} updated, {rows - bad - changed} unchanged, {bad} failed"),
             ):
+                python, postgres = cpu(postmaster)
                 seconds, failed, said = await asyncio.to_thread(timed, dsn, path)
+                python, postgres = cpu(postmaster)[0] - python, cpu(postmaster)[1] - postgres
+                if found is rates.new:
+                    rates.python.append(python / rows)
+                    rates.postgres.append(postgres / rows)
                 assert (failed, said) == (bad, expected), said
                 found.append(rows / seconds)
             async with database.reading() as connection:
@@ -164,9 +186,10 @@ async def compare(dsn: str, folder: Path, *, locations: int, skus: int, rounds: 
                 await pool.execute("CREATE INDEX ON held (n)")
                 await pool.execute("CREATE TABLE bare (LIKE stock)")
                 await pool.execute("VACUUM ANALYZE held")
-            for connections, found in ((1, rates.one), (2, rates.two)):
+            for connections, ledger, found in ((1, True, rates.one), (2, True, rates.two), (2, False, rates.levels)):
                 await empty(database)
-                found.append((rows - bad) / await floor(database, rows - bad, connections=connections))
+                seconds = await floor(database, rows - bad, connections=connections, ledger=ledger)
+                found.append((rows - bad) / seconds)
             await pool.execute("TRUNCATE bare")
             rates.bare.append((rows - bad) / await seconds_of(lambda: pool.execute(_BARE)))
     finally:
@@ -175,17 +198,20 @@ async def compare(dsn: str, folder: Path, *, locations: int, skus: int, rounds: 
 
 
 def report(rates: Rates) -> None:
-    two = median(rates.two)
-    print(f"{'rows a second, median':<44}{'':>10}{'of the floor by two':>22}   each round")
+    least = median(rates.levels)
+    print(f"{'rows a second, median':<52}{'':>10}{'of the floor':>14}   each round")
     for what, found in (
         ("new rows from the file", rates.new),
         ("the file again, 5 % changed", rates.again),
-        ("floor: levels and ledger, two connections", rates.two),
-        ("floor: levels and ledger, one connection", rates.one),
-        ("levels alone into a table without indexes", rates.bare),
+        ("floor: levels, two connections", rates.levels),
+        ("levels and a ledger of single rows, two connections", rates.two),
+        ("levels and a ledger of single rows, one connection", rates.one),
+        ("levels into a table without indexes, one connection", rates.bare),
     ):
         each = ", ".join(f"{rate:,.0f}" for rate in found)
-        print(f"{what:<44}{median(found):>10,.0f}{median(found) / two:>21.2f}x   {each}")
+        print(f"{what:<52}{median(found):>10,.0f}{median(found) / least:>13.2f}x   {each}")
+    python, postgres = median(rates.python) * 1e6, median(rates.postgres) * 1e6
+    print(f"\nCPU of a new row: Python {python:.1f} us, Postgres {postgres:.1f} us")
     if median(rates.new) < TARGET:
         print(f"\nunder {TARGET:,} rows a second")
 

@@ -15,7 +15,7 @@ from domain.transaction import Connection, Row
 from domain.vocabulary import UpdateKind
 
 READ_AT_ONCE = 100
-"""Rows; a row tells a run of facts, and decoding 100 full ones takes 8 ms, in which nobody else has a turn."""
+"""Rows; a row tells a run of facts, and decoding 100 full ones takes 9 ms, in which nobody else has a turn."""
 PLACES_KNOWN = 10_000
 
 

@@ -1,4 +1,7 @@
-"""Where an item sells: read off the newest entries of the ledger, so that nothing has to be counted along."""
+"""Where an item sells: read off the newest entries of the ledger, so that nothing has to be counted along.
+
+What a load counted, it did not sell: its runs are not looked at.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
