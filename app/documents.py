@@ -109,12 +109,15 @@ class Documents:
     def know(self, document: Document, extensions: Mapping[str, object]) -> None:
         """Remember a sound document by the hash it came with, for as long as it is kept."""
         known_as = _hash(extensions)
-        if known_as is not None and known_as not in self.trusted and not document.errors:
+        if known_as is not None and known_as not in self.trusted and not document.errors and self.holds(document.text):
             self._hashes[known_as] = document.text
 
     def _keep(self, text: str, document: Document) -> None:
+        size = len(text) * BYTES_A_CHARACTER
+        if size > KEPT_BYTES // 8:  # it would displace what many ask for
+            return
         self._kept[text] = document
-        self._size += len(text) * BYTES_A_CHARACTER
+        self._size += size
         while len(self._kept) > KEPT_DOCUMENTS or self._size > KEPT_BYTES:
             oldest, _ = self._kept.popitem(last=False)
             self._size -= len(oldest) * BYTES_A_CHARACTER

