@@ -122,7 +122,9 @@ class Listing(Generic[R]):
 
     def counting(self) -> str:
         """Return the statement that counts the list, with `values`."""
-        return f"SELECT count(*) FROM {self.source} WHERE {self._condition(self.conditions)}"  # noqa: S608
+        condition = self._condition(self.conditions)
+        counts = (f"(SELECT count(*) FROM {source} WHERE {condition})" for source in (self.source, *self.others))  # noqa: S608
+        return f"SELECT {' + '.join(counts)} AS count"
 
     def selecting(self, page: Page) -> tuple[str, list[object]]:
         """Return the statement for a page, and for one row more that tells whether there is more; and its values."""
@@ -134,13 +136,16 @@ class Listing(Generic[R]):
                 sign = ">" if forward is not self.descending else "<"
                 columns = ", ".join(column for column, _ in self.key)
                 conditions.append(f"({columns}) {sign} ({', '.join(marks)})")
+                if self.others:  # what is unfolded has an index on the leading column only
+                    conditions.append(f"{self.key[0][0]} {sign}= {marks[0]}")
         direction = "DESC" if self.descending is not page.is_backward else "ASC"
         order = ", ".join(f"{column} {direction}" for column, _ in self.key)
-        sql = (
-            f"SELECT {self.columns} FROM {self.source} "  # noqa: S608
-            f"WHERE {self._condition(conditions)} ORDER BY {order} LIMIT {page.size + 1}"
+        condition, end = self._condition(conditions), f"ORDER BY {order} LIMIT {page.size + 1}"
+        sql = " UNION ALL ".join(
+            f"(SELECT {self.columns} FROM {source} WHERE {condition} {end})"  # noqa: S608
+            for source in (self.source, *self.others)
         )
-        return sql, values
+        return f"SELECT * FROM ({sql}) merged {end}" if self.others else sql, values  # noqa: S608
 
     def cut(self, rows: list[R], page: Page) -> Slice[R]:
         """Return the page whose statement brought these rows."""
