@@ -14,13 +14,14 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from random import Random
-from statistics import mean, median
+from statistics import median
 from uuid import UUID, uuid4
 
 import psutil
@@ -119,9 +120,9 @@ class Run:
     def rate(self) -> float:
         return self.orders / self.seconds
 
-    def each(self, seconds: float) -> float:
-        """Return microseconds an order."""
-        return seconds / self.orders * 1e6
+    @property
+    def cpu(self) -> float:
+        return self.postgres_cpu + self.app_cpu
 
 
 def baskets(promises: Promises, random: Random, *, skus: int, places: int, hot: bool) -> list[Basket]:
@@ -397,15 +398,17 @@ class Figures:
 
     def show(self) -> None:
         print(" " * 14 + "".join(f"{head:>10}" for head in HEADS))
-        base, least = median(run.rate for run in self.pgbench), cpu(self.pgbench)
+        base = median(run.rate for run in self.pgbench)
+        base_cpu = each(self.pgbench, attrgetter("cpu"))
         for name, runs in (
             ("pgbench -N", self.pgbench), ("uniform", self.uniform), ("one hot SKU", self.hot), ("bare rows", self.bare)
         ):  # fmt: skip
             rate = median(run.rate for run in runs)
-            postgres = mean(run.each(run.postgres_cpu) for run in runs)
-            client = mean(run.each(run.app_cpu) for run in runs)
-            held = mean(run.each(run.held) for run in runs)
-            cells = f"{rate:>10,.0f}{rate / base:>10.2f}{cpu(runs):>10.0f}{least / cpu(runs):>10.2f}"
+            postgres, client, held = (
+                each(runs, what) for what in (attrgetter("postgres_cpu"), attrgetter("app_cpu"), attrgetter("held"))
+            )
+            cpu = postgres + client
+            cells = f"{rate:>10,.0f}{rate / base:>10.2f}{cpu:>10.0f}{base_cpu / cpu:>10.2f}"
             print(f"{name:14}{cells}{postgres:>10.0f}{client:>10.0f}{batch(runs):>10.1f}{held:>10.0f}{rounds(runs)}")
         self.show_hot_row()
 
@@ -429,9 +432,9 @@ def batch(runs: Sequence[Run]) -> float:
     return sum(run.orders for run in runs) / sum(run.batches for run in runs)
 
 
-def cpu(runs: Sequence[Run]) -> float:
-    """Return the microseconds of CPU an order, of server and client."""
-    return mean(run.each(run.postgres_cpu + run.app_cpu) for run in runs)
+def each(runs: Sequence[Run], seconds: Callable[[Run], float]) -> float:
+    """Return the microseconds an order, of all rounds together: a short or a slow one counts for less."""
+    return sum(map(seconds, runs)) / sum(run.orders for run in runs) * 1e6
 
 
 def rounds(runs: Sequence[Run]) -> str:
