@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ import sys; sys.path.insert(0, {str(HERE.parent)!r})
 from realtime import stage; stage.serve()
 """
 MANY = "100000"
+IDLE_SECONDS = 0.1
+"""Of the processor, in a second, at most."""
 LITTLE_BYTES = 16_384
 """What the operating system is to keep for a socket that does not read."""
 
@@ -119,6 +122,13 @@ class Stage:
         answer: dict[str, float] = self.http.get("/usage").json()
         return answer
 
+    def settle(self) -> None:
+        """Wait until the gateway has done what it does once it serves: it learns the cities by heart, say."""
+        used = -1.0
+        while self.usage()["cpu"] - used > IDLE_SECONDS:
+            used = self.usage()["cpu"]
+            time.sleep(1)
+
     def broadcast(self, message: str) -> float:
         """Return the moment in which the bare broadcast began."""
         return float(self.http.post("/broadcast", content=message).json()["began"])
@@ -149,7 +159,9 @@ def stage(dsn: str, **settings: str) -> Iterator[Stage]:
     try:
         assert server.stdout is not None
         with httpx.Client(base_url=server.stdout.readline().strip(), timeout=300) as http:
-            yield Stage(server, Clients(clients), http)
+            on = Stage(server, Clients(clients), http)
+            on.settle()
+            yield on
     finally:
         for process in (clients, server):
             process.terminate()
