@@ -19,6 +19,7 @@ import httpx
 
 from app import auth, embedded, logs, serving
 from app.database import migrate
+from app.main import CITIES_SECONDS
 from app.settings import load
 from domain.imports import OnRowError
 from domain.network import LocationRecord, import_locations
@@ -124,6 +125,7 @@ class Stage:
 
     def settle(self) -> None:
         """Wait until the gateway has done what it does once it serves: it learns the cities by heart, say."""
+        time.sleep(CITIES_SECONDS)
         used = -1.0
         while self.usage()["cpu"] - used > IDLE_SECONDS:
             used = self.usage()["cpu"]
