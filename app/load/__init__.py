@@ -374,6 +374,6 @@ _STOCK = Kind(
     read=read_levels,
     key=itemgetter(0, 1),
     write=_write_stock,
-    rows_at_once=50_000,
+    rows_at_once=150_000,
     parts_at_once=3,
 )
