@@ -196,7 +196,8 @@ def _lateness(at: _Places, _: Rating) -> Floats:
     """Return how many hours later than the earliest of all legs each arrives."""
     legs, kinds, promised = at.ground.together()
     latest = [promise.latest for _, promise in promised if promise]
-    hours = np.array([(moment - min(latest)).total_seconds() / 3600 for moment in latest])
+    first = min(latest, default=at.ground.problem.now)
+    hours = np.array([(moment - first).total_seconds() / 3600 for moment in latest])
     late = np.zeros(at.ground.open.shape)
     np.put(late, legs, hours.take(kinds))
     return late[at.spots.rows, at.sites]
