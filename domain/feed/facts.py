@@ -8,10 +8,10 @@ from uuid import UUID
 from domain.transaction import Connection
 from domain.vocabulary import UpdateKind
 
+IDS_A_ROW = 32
+"""That the sequence `feed_id` gives each row: one for each fact or level in it, so no row may hold more."""
 FACTS_A_ROW = 20
-"""No more than the 32 ids that the sequence `feed_id` gives each row."""
-LEVELS_A_ROW = 32
-"""As many as the sequence `feed_id` gives ids to each row."""
+LEVELS_A_ROW = IDS_A_ROW
 
 
 class Fact(NamedTuple):

@@ -105,7 +105,7 @@ def explain(decision: Decision) -> Explanation:
     most = MOST_CANDIDATES - len(stopped)
     rated, charged = _open(ground, legs, cover, most=most) if legs and cover else ([], {})
     by_fence: Counter[FenceKind] = Counter()
-    for screen, count in zip(ground.screens, np.bincount(stops).tolist(), strict=False):
+    for screen, count in zip(ground.screens, np.bincount(stops, minlength=len(ground.screens)).tolist(), strict=True):
         by_fence[screen.kind] += count
     return Explanation(
         cost=decision.plan.cost if decision.plan else 0,

@@ -18,7 +18,6 @@ from domain.planning.lots import Lots, divide
 from domain.planning.network import distances_km
 from domain.planning.problem import (
     Answer,
-    Line,
     Missing,
     Parcel,
     Plan,
@@ -243,7 +242,7 @@ def _fetched(problem: Problem, site: int, lacking: NDArray[np.int64]) -> Decisio
     available[site] = 0
     km = distances_km(problem.network, place.position)
     wanted = [
-        Line(sku=line.sku, quantity=quantity, grams=line.grams, tags=line.tags)
+        replace(line, quantity=quantity)
         for line, quantity in zip(problem.lines, lacking.tolist(), strict=True)
         if quantity
     ]

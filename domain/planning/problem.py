@@ -131,9 +131,9 @@ class Network:
     PICKUP). `fits[service, site]` tells where a carrier service may be used, `kinds[site]` is the place of its kind in
     LocationKind. Sites with the same number in `schedules` keep the same hours, closures, holidays, handling time and
     time zone; `keepers[schedule]` is the first of them, and `keeping[schedule]` its place. `limited` are the places of
-    the sites with a capacity; `order_limits[site, weekday]` and `unit_limits` are
-    theirs (1 is Monday), UNLIMITED where there is none. `acceptance[site]` is the share of what it was offered of late
-    that it did the work of, from 0 to 1. `network.make_network` fills all of them.
+    the sites with a capacity; `order_limits[site, weekday]` and `unit_limits` are theirs (1 is Monday), UNLIMITED where
+    there is none. `acceptance[site]` is the share of what it was offered of late that it did the work of, from 0 to 1.
+    `network.make_network` fills all of them.
     """
 
     revision: int

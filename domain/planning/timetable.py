@@ -94,7 +94,7 @@ class Timetable:
         return None if day is None else calendar.ready_at(keeper, calendar.moment(keeper.time_zone, day, 0))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _sure_until(keeper: Site, offered: Offer, eve: date) -> datetime:
     """Return until when what is ready after a local day is sure to be sent and to arrive, on whichever lane."""
     until = ALWAYS
@@ -195,7 +195,7 @@ def _timetable(
     return replace(free, turns=turns, firsts=firsts, starts=starts, full=full)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def _counts_units(network: Network) -> bool:
     return bool((network.unit_limits < UNLIMITED).any())
 
