@@ -11,7 +11,7 @@ from domain.changing import Changing
 from domain.errors import InvalidInput
 from domain.inventory import Movement
 from domain.orders import OPEN, OrderLineRow, OrderRow
-from domain.shipments import ShipmentRow, astray, shipments_of_orders
+from domain.shipments import ShipmentRow, lost_of_orders
 from domain.shipments import lines_of as contents_of
 from domain.text import check_optional_text
 from domain.vocabulary import AssignmentStatus, MovementReason, OrderAction, OrderStatus
@@ -50,7 +50,8 @@ class Cancelling(Changing):
         coming = await transfers.coming(self.connection, order.id)
         released += await transfers.take_back(self.connection, order.id, coming)
         await inventory.move(self.connection, released, now=self.now)
-        await self.give_up_parcels(await self._lost(order), written_off=True)
+        lost = await lost_of_orders(self.connection, [order.id])
+        await self.give_up_parcels(lost, written_off=True)
         await self.connection.execute(
             "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
         )
@@ -88,15 +89,10 @@ class Cancelling(Changing):
         what = ", ".join(f"{each.quantity} x {known[each.line_id].sku}" for each in wanted)
         return await self._end(order, changed, f"{what} cancelled", reason)
 
-    async def _lost(self, order: OrderRow) -> list[ShipmentRow]:
-        """Return the parcels that will not arrive, and of which nothing came back."""
-        parcels = [parcel for parcel in await shipments_of_orders(self.connection, [order.id]) if astray(parcel)]
-        back = await self.came_back(parcels)
-        return [parcel for parcel in parcels if parcel.id not in back]
-
     async def _lost_contents(self, order: OrderRow) -> dict[ShipmentRow, Counter[UUID]]:
         """Return how many units of each line of the order the parcels hold that will not arrive."""
-        contents = {parcel.id: (parcel, Counter[UUID]()) for parcel in await self._lost(order)}
+        lost = await lost_of_orders(self.connection, [order.id])
+        contents = {parcel.id: (parcel, Counter[UUID]()) for parcel in lost}
         for line in await contents_of(self.connection, list(contents)):
             contents[line.shipment_id][1][line.order_line_id] += line.quantity
         return dict(contents.values())

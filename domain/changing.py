@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from uuid import UUID
 
 from domain import capacity, feed, orders
 from domain.assignments import AssignmentRow, Record, assignments_of, lines_of
@@ -11,7 +10,7 @@ from domain.inventory import Movement
 from domain.order_actions import require
 from domain.orders import OPEN, OrderRow
 from domain.replanning import Standing, standing
-from domain.shipments import ShipmentRow, astray, shipments_of_orders
+from domain.shipments import ShipmentRow, lost_of_orders
 from domain.shipments import lines_of as contents_of
 from domain.vocabulary import OrderAction, OrderStatus, UpdateKind
 
@@ -26,8 +25,8 @@ class Changing(Record):
         if expected_version not in {None, order.version}:
             message = f"The order has changed: it is at version {order.version}."
             raise VersionConflict(message=message, path=("expectedVersion",), current_version=order.version)
-        parcels = await shipments_of_orders(self.connection, [order.id])
-        require(action, order, self.viewer, astray=any(astray(parcel) for parcel in parcels))
+        lost = await lost_of_orders(self.connection, [order.id])
+        require(action, order, self.viewer, astray=bool(lost))
 
     async def announce(
         self,
@@ -52,11 +51,6 @@ class Changing(Record):
     async def withdraw_all(self, rows: Sequence[AssignmentRow], order: OrderRow) -> list[Movement]:
         """Call work off; return what that releases, for the caller to move."""
         return [movement for row in rows for movement in await self.withdraw(row, order)]
-
-    async def came_back(self, parcels: Sequence[ShipmentRow]) -> set[UUID]:
-        """Return the ids of those parcels of whose units some came back, or are announced to: they did arrive."""
-        rows = await self.connection.fetch(_CAME_BACK, [parcel.id for parcel in parcels])
-        return {row["shipment_id"] for row in rows}
 
     async def give_up_parcels(self, parcels: Sequence[ShipmentRow], *, written_off: bool) -> Counter[str]:
         """Let the order do without what parcels held that will not arrive; return how many units, by SKU.
@@ -87,14 +81,3 @@ class Changing(Record):
         await capacity.commit(self.connection, order.id)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
         return await orders.order(self.connection, order.id)
-
-
-_CAME_BACK = """
-SELECT DISTINCT held.shipment_id
-  FROM shipment_line held JOIN order_line l ON l.id = held.order_line_id
- WHERE held.shipment_id = ANY ($1::uuid[])
-   AND l.fulfilled - held.quantity < (
-       SELECT coalesce(sum(b.quantity), 0)
-         FROM return_line b JOIN customer_return r ON r.id = b.return_id
-        WHERE b.order_line_id = l.id AND r.shipment_id IS NULL AND r.status NOT IN ('DECLINED', 'CANCELLED'))
-"""

@@ -17,7 +17,7 @@ from domain.places import Address
 from domain.planning.problem import Parcel, Unavailable
 from domain.replanning import Change, Replanned, Standing, possible, remaining, replan, together
 from domain.routing import Within
-from domain.shipments import ShipmentRow, astray, name, shipments, shipments_of_orders
+from domain.shipments import ShipmentRow, astray, came_back, lost_of_orders, name, shipments
 from domain.vocabulary import (
     AssignmentStatus,
     FulfillmentMethod,
@@ -115,11 +115,11 @@ class Rerouting(Changing):
         parcel, order = await self._parcel(shipment_id)
         if parcel.replaced_at and not parcel.written_off:
             return order
-        back = astray(parcel) and await self.came_back([parcel])
+        back = astray(parcel) and await came_back(self.connection, [parcel.id])
         if back or not astray(parcel):
-            others = any(astray(each) for each in await shipments_of_orders(self.connection, [order.id]))
+            others = await lost_of_orders(self.connection, [order.id])
             allowed = [
-                each for each in allowed_actions(order, self.viewer, astray=others) if each != OrderAction.REPLACE
+                each for each in allowed_actions(order, self.viewer, astray=bool(others)) if each != OrderAction.REPLACE
             ]
             state = "what it held is cancelled" if parcel.written_off else f"the parcel is {parcel.status}"
             state = "some of it came back, or is announced to" if back else state

@@ -121,6 +121,7 @@ class Loaders:
     api_key = _one(api_keys.api_keys, lambda row: row.id)
     webhook = _one(webhooks.webhooks, lambda row: row.id)
     dead_letters = _many(webhooks.dead_letters, lambda row: row.webhook_id)
+    lost = _many(shipments.lost_of_orders, lambda row: row.order_id)
 
     # Last, as each hides the module of its name.
     assignments = _many(assignments.assignments_of, lambda row: row.order_id)

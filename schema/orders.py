@@ -191,7 +191,8 @@ class Order(Node):
     async def allowed_actions(self, info: Info) -> list[OrderAction]:
         parcels = await info.context.loaders.shipments.load(self.row.id)
         astray = any(shipments.astray(parcel) for parcel in parcels)
-        return order_actions.allowed_actions(self.row, info.context.viewer, astray=astray)
+        lost = await info.context.loaders.lost.load(self.row.id) if astray else []
+        return order_actions.allowed_actions(self.row, info.context.viewer, astray=bool(lost))
 
     @edge(allow=OFFICE, hidden=list, description="Why it was routed as it was, oldest first; kept for a while.")
     async def routing(self, info: Info) -> list[Annotated["RoutingDecision", strawberry.lazy("schema.routing")]]:

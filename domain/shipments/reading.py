@@ -85,6 +85,35 @@ async def shipments_of_orders(connection: Connection, order_ids: Sequence[UUID])
     return rows
 
 
+async def came_back(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Return which parcels cannot be given up, as units of theirs came back, or are announced to: they did arrive.
+
+    Nobody says in which parcel a unit came: those after the first of an order may have to stand for what came back.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT held.shipment_id
+          FROM (SELECT h.*, sum(h.quantity) OVER (PARTITION BY h.order_line_id ORDER BY s.number) AS so_far
+                  FROM shipment_line h JOIN shipment s ON s.id = h.shipment_id
+                 WHERE s.id = ANY ($1::uuid[])) held
+          JOIN order_line l ON l.id = held.order_line_id
+         WHERE l.fulfilled - held.so_far < (
+               SELECT coalesce(sum(b.quantity), 0)
+                 FROM return_line b JOIN customer_return r ON r.id = b.return_id
+                WHERE b.order_line_id = l.id AND r.shipment_id IS NULL AND r.status NOT IN ('DECLINED', 'CANCELLED'))
+        """,
+        ids,
+    )
+    return {row["shipment_id"] for row in rows}
+
+
+async def lost_of_orders(connection: Connection, order_ids: Sequence[UUID]) -> list[ShipmentRow]:
+    """Return the parcels of orders that will not arrive, and can all be given up, each order's in their order."""
+    rows = [row for row in await shipments_of_orders(connection, order_ids) if astray(row)]
+    back = await came_back(connection, [row.id for row in rows]) if rows else set[UUID]()
+    return [row for row in rows if row.id not in back]
+
+
 async def shipments_of_assignments(connection: Connection, assignment_ids: Sequence[UUID]) -> list[ShipmentRow]:
     """Return the shipments of assignments, each assignment's in the order they were made."""
     rows: list[ShipmentRow] = await connection.fetch(

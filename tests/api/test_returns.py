@@ -26,6 +26,7 @@ from tests.api.returning import (
     step,
     wanted,
 )
+from tests.api.test_cancelling import cancel
 from tests.api.test_shipments import hand_over, packed, record
 from tests.api.test_walk import following, take
 
@@ -481,5 +482,23 @@ async def test_what_came_back_is_not_sent_again_though_its_parcel_is_lost(house:
         "__typename": "ActionNotAllowedError",
         "message": "Only what will not arrive is sent again: some of it came back, or is announced to.",
     }
+    before = await house.order(order["id"], "status allowedActions timeline { message }")
+    assert before["allowedActions"] == ["REQUEST_RETURN"]
+    assert (await cancel(house, order))["__typename"] == "ActionNotAllowedError"
+    assert await house.order(order["id"], "status allowedActions timeline { message }") == before
     await step(house, "cancelReturn", back)
+    assert "CANCEL" in (await house.order(order["id"], "allowedActions"))["allowedActions"]
     assert (await house.ask(Role.OPERATIONS, query, id=parcel["id"]))["__typename"] == "Order"
+
+
+async def test_parcels_of_one_line_are_not_given_up_both_where_one_of_its_units_came_back(house: House) -> None:
+    order, parcels = await packed(house, ("pen", 11))
+    assert len(parcels) == 2
+    await hand_over(house, order)
+    house.clock[0] += timedelta(days=5)
+    assert (await request(house, order, 1))["__typename"] == "Return"
+    for parcel in parcels:
+        await record(house, parcel["trackingNumber"], "LOST")
+    done = await cancel(house, order)
+    assert (done["status"], done["lines"][0]["fulfilled"]) == ("FULFILLED", parcels[1]["lines"][0]["quantity"])
+    assert "CANCEL" not in (await house.order(order["id"], "allowedActions"))["allowedActions"]
