@@ -187,14 +187,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
         left = (viewer.expires_at - self.context.now()).total_seconds()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(min(left, limits.ping_seconds), self._look)
+        ends, later = left <= limits.ping_seconds, asyncio.get_running_loop().call_later
+        self._timer = later(left, self._expire) if ends else later(limits.ping_seconds, self._look)
 
     def _look(self) -> None:
-        if cast("Viewer", self.context.viewer).expires_at <= self.context.now():
-            self._expire()
-        else:
-            self._look_later()
-            self._ping()
+        self._look_later()
+        self._ping()
 
     def _end_silent(self) -> None:
         if not self.connection_init_received:
@@ -252,6 +250,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             fault = present(error, operation=operation.operation_name)
             with suppress(WebSocketDisconnected):
                 await operation.send_initial_errors([fault])
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """Forget an operation, also one that has not begun."""
+        self._told.pop(operation_id, None)
+        await super().cleanup_operation(operation_id)
 
     async def _begin(self, operation: Operation[Session, None]) -> Member | None:
         """Join the others who ask the same; what nobody can share is run here, to its end."""
@@ -327,13 +330,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Session, None]):
             return
         passed = self._passed()
         told = max((member.cursor for member in self._members.values()), default=None)
+        of_all = len(self._members) == len(self.operations)
         with suppress(WebSocketDisconnected):
-            if (
-                passed is not None
-                and told is not None
-                and passed >= told
-                and len(self._members) == len(self.operations)
-            ):
+            if of_all and passed is not None and told is not None and passed >= told:
                 await self.send_message({"type": "ping", "payload": {"cursor": str(passed)}})
             else:
                 await self.send_message({"type": "ping"})

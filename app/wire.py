@@ -50,7 +50,7 @@ class Wire(Stalling, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind, and no circle: what was not taken would wait in it for the garbage collector."""
         self.on_stop, self._held = None, ()
-        if self.handshake_initiated:
+        if hasattr(self, "scope"):  # a handshake that is refused has none
             self.scope["extensions"] = {}
         super().connection_lost(exc)
 
@@ -70,6 +70,7 @@ class Wire(Stalling, WebSocketsSansIOProtocol):
     async def send(self, message: "ASGISendEvent") -> None:
         """Take a message of the application's; a text goes with the others of this turn."""
         if message["type"] != "websocket.send" or message.get("text") is None or not self.handshake_complete:
+            await self.writable.wait()  # texts that wait go first
             self._flush()
             await super().send(message)
             return
@@ -165,8 +166,13 @@ class Gate:
     async def wait(self) -> None:
         """Pass, once it is open."""
         while not self._open:
-            self._waiting.append(asyncio.get_running_loop().create_future())
-            await self._waiting[-1]
+            passing = asyncio.get_running_loop().create_future()
+            self._waiting.append(passing)
+            try:
+                await passing
+            finally:
+                if passing in self._waiting:  # it was given up
+                    self._waiting.remove(passing)
 
 
 def protocol(*, stall_seconds: float, direct: bool) -> Any:  # noqa: ANN401 - uvicorn calls what should be a type

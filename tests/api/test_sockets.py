@@ -1,6 +1,7 @@
 """GraphQL over WebSocket: graphql-transport-ws, its close codes, and what is left when a socket goes."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -12,12 +13,18 @@ import pytest_asyncio
 from gql import Client, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 from websockets import ConnectionClosed, InvalidStatus
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from app.graphql import GraphQLView
 from app.sockets import SocketLimits
+from app.subscriptions import SocketHandler
+from app.wire import EXTENSION, Wire
+from tests.api.serve import serving
 from tests.api.tiny import WATCH, no_generator_left, tiny_server, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -307,6 +314,51 @@ async def test_a_socket_that_goes_leaves_no_task_and_no_generator(
     async with asyncio.timeout(5):
         while served[1].sockets or asyncio.all_tasks() - before:
             await asyncio.sleep(0.01)
+
+
+async def test_a_handshake_without_a_key_leaves_no_connection(served: tuple[str, GraphQLView]) -> None:
+    host, _, port = served[0].partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()
+    async with asyncio.timeout(5):
+        while any(type(each) is Wire and not hasattr(each, "scope") for each in gc.get_objects()):
+            await asyncio.sleep(0.05)
+            gc.collect()
+
+
+async def test_an_operation_that_is_over_before_it_begins_is_forgotten(url: str) -> None:
+    async with opened(url) as socket:
+        for number in range(20):
+            for message in ({"type": "subscribe", "payload": {"query": "{ echo }"}}, {"type": "complete"}):
+                socket.protocol.send_text(json.dumps({"id": f"brief-{number}", **message}).encode())
+        socket.transport.write(b"".join(socket.protocol.data_to_send()))
+        await send(socket, type="ping")
+        while await receive(socket) != {"type": "pong"}:
+            pass
+        told = [each._told for each in gc.get_objects() if type(each) is SocketHandler]
+        assert told
+        assert not [key for each in told for key in each if key.startswith("brief")]
+
+
+async def test_a_text_that_waited_to_be_sent_comes_before_the_close() -> None:
+    async def say_and_close(socket: WebSocket) -> None:
+        await socket.accept()
+        wire = socket.scope["extensions"][EXTENSION]
+        wire.pause_writing()
+        said = asyncio.gather(socket.send_text("said"), socket.close())
+        await asyncio.sleep(0.01)
+        wire.resume_writing()
+        await said
+
+    async with (
+        serving(Starlette(routes=[WebSocketRoute("/", say_and_close)])) as address,
+        connect(f"ws://{address}/") as socket,
+    ):
+        assert [text async for text in socket] == ["said"]
+        assert socket.close_code == 1000
 
 
 async def test_a_socket_closes_4403_when_its_token_expires(url: str) -> None:
