@@ -261,17 +261,17 @@ async def expire(connection: Connection, key: str, now: datetime) -> None:
 def forgetting(remembered: timedelta) -> Handler:
     """Return what forgets, hour by hour, the carts that ended, and which no idempotency key answers with any more.
 
-    `remembered` is for how long a key does.
+    `remembered` is for how long a key does; a day more leaves time to forget the key first.
     """
-    return partial(_forget, max(KEPT, remembered))
+    return partial(_forget, max(KEPT, remembered + timedelta(days=1)))
 
 
 async def _forget(kept_for: timedelta, connection: Connection, key: str, now: datetime) -> None:
     forgotten: int = await connection.fetchval(
         """
         WITH old AS (
-            SELECT id FROM reservation WHERE id < $1 AND status <> 'OPEN'
-             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT id FROM reservation WHERE id < $1 AND expires_at < $2 AND status <> 'OPEN'
+             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
         ), lines AS (
             DELETE FROM reservation_line WHERE reservation_id IN (SELECT id FROM old)
         ), carts AS (
@@ -280,6 +280,7 @@ async def _forget(kept_for: timedelta, connection: Connection, key: str, now: da
         SELECT count(*) FROM carts
         """,
         least_id(now - kept_for),
+        now - kept_for,
         FORGET_AT_ONCE,
     )
     await set_timer(connection, FORGETTING, key, now if forgotten == FORGET_AT_ONCE else now + FORGET_EVERY)

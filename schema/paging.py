@@ -141,7 +141,10 @@ async def connect_alike(info: Info, listing: Listing[R], page: Page, show: Calla
         async with database.reading() as connection:
             return await counts(connection, listings)
 
-    alike = (listing.source, listing.columns, *listing.conditions)
+    alike = (
+        (listing.source, listing.columns, listing.row, listing.descending),
+        (tuple(listing.key), tuple(listing.conditions), tuple(listing.others)),
+    )
     part = await loaders.alike((*alike, page), read, LARGEST_SIZE).load(listing)
     return Connection.of(part, show, lambda: loaders.alike(alike, read_counts, LARGEST_SIZE).load(listing))
 

@@ -55,7 +55,7 @@ async def left_since(connection: Connection, skus: Sequence[str], moment: dateti
                 UNION ALL
                SELECT c.sku, c.location_id, c.on_hand_delta, c.reserved_delta
                  FROM unnest($1::text[]) AS w(sku) CROSS JOIN LATERAL counted_movement() c
-                WHERE c.among @> w.sku AND c.sku = w.sku AND c.run_id >= $2
+                WHERE c.among @> w.sku AND c.sku = w.sku AND c.run_id >= $2 AND c.occurred_at >= $3
                ) moved
          GROUP BY sku, location_id
         """,
