@@ -114,7 +114,7 @@ class Documents:
 
     def _keep(self, text: str, document: Document) -> None:
         size = len(text) * BYTES_A_CHARACTER
-        if size > KEPT_BYTES // 8:  # it would displace what many ask for
+        if size > KEPT_BYTES // 8 and text not in self._trusted_texts:  # it would displace what many ask for
             return
         self._kept[text] = document
         self._size += size

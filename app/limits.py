@@ -49,7 +49,7 @@ class Limits:
         operations = [part for part in document.definitions if isinstance(part, OperationDefinitionNode)]
         if len(operations) > self.operations:
             return [_too_much("The document", "operations", len(operations), self.operations, None)]
-        measure, found = _Measure(document), []
+        measure, found = _Measure(document, self.fields), []
         for operation in operations:
             size, _ = measure.of(operation.selection_set)
             size = size._replace(directives=size.directives + len(operation.directives or ()))
@@ -73,9 +73,13 @@ _Names: TypeAlias = dict[str, int]
 
 
 class _Measure:
-    """Measures what is selected, each fragment once, and counts the names under which it stands in the answer."""
+    """Measures what is selected, each fragment once, and counts the names under which it stands in the answer.
 
-    def __init__(self, document: DocumentNode) -> None:
+    Past `most` fields no more names are counted: the document is refused anyway.
+    """
+
+    def __init__(self, document: DocumentNode, most: int) -> None:
+        self._most = most
         self._fragments = {
             part.name.value: part for part in document.definitions if isinstance(part, FragmentDefinitionNode)
         }
@@ -91,7 +95,7 @@ class _Measure:
                 inner, said = self._field(selection), {(selection.alias or selection.name).value: 1}
             else:
                 inner, said = self.of(cast("InlineFragmentNode", selection).selection_set)
-            for name, count in said.items():
+            for name, count in said.items() if size.fields + inner.fields <= self._most else ():
                 names[name] = names.get(name, 0) + count
             size = _Size(
                 max(size.depth, inner.depth),

@@ -109,11 +109,15 @@ class Metrics:
     async def page(self, _: Request) -> Response:
         """Return the figures as Prometheus reads them."""
         self._write()
+        return Response(await asyncio.to_thread(self._shown), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _shown(self) -> bytes:
+        """Return the page; of several workers it is read from the files of them all, away from the loop."""
         shown = self._registry
         if folder := os.environ.get(FIGURES):
             shown = CollectorRegistry()
             MultiProcessCollector(shown, folder)  # type: ignore[no-untyped-call]
-        return Response(generate_latest(shown), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return generate_latest(shown)
 
 
 class CountRequests:

