@@ -43,12 +43,14 @@ GIVEN = 5
 USUAL_LENGTH = 5
 """Of a list that is not paged: an order's lines, its assignments."""
 
+_DECIDED_AGAIN = ("ratings", "considered", "excluded", "alternatives", "candidates")
 WEIGHTS = {
     "Query.__schema": 10_000,
     "Query.__type": 500,
     "Query.fulfillmentOptions": 200,
     "Query.simulateRouting": 400,
     "Query.returnOptions": 200,
+    **dict.fromkeys((f"RoutingDecision.{name}" for name in _DECIDED_AGAIN), 40),
     "Mutation.placeOrder": 300,
     "Mutation.reserveCart": 300,
 }

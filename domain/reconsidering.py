@@ -31,24 +31,26 @@ class Why:
         """Return it; see `explained`."""
         async with self._finding:
             if self._told is None:
-                async with database.reading() as connection:
-                    self._told = await explained(connection, snapshot, self.row)
+                self._told = await explained(database, snapshot, self.row)
         return self._told
 
 
-async def explained(connection: Connection, snapshot: Snapshot, row: DecisionRow) -> Explanation:
+async def explained(database: Database, snapshot: Snapshot, row: DecisionRow) -> Explanation:
     """Return why it was decided so.
 
     A token tells the parcels of its option and not what they were chosen from. That is decided again under the same
-    version of the policy, with the stock that the ledger says there was, on the network as it is now; unless the same
-    parcels come out, at the same cost, only what was chosen is told.
+    version of the policy, with the stock that the ledger says there was, as if no location had been full; the network,
+    safety stock, holdbacks and the order's address are those of now. Unless the same parcels come out, over the same
+    distances and at the same cost, only what was chosen is told.
     """
     told, parcels = explanation_of(row), parcels_of(row)
     if row.told["why"] is not None or not parcels:
         return told
-    order = await orders.order(connection, row.order_id)
-    for version in await policies.versions(connection, [(row.policy_name, row.policy_version)]):
-        problem = await _problem(connection, snapshot, order, row, version.policy)
+    async with database.reading() as connection:
+        order = await orders.order(connection, row.order_id)
+        of_policy = await policies.versions(connection, [(row.policy_name, row.policy_version)])
+        problems = [await _problem(connection, snapshot, order, row, version.policy) for version in of_policy]
+    for problem in problems:
         for decision in (decide_pickups if order.pickup_location_id else decide_deliveries)(problem):
             plan = decision.plan
             if plan and plan.cost == row.cost and _ways(plan.parcels) == _ways(parcels):
@@ -87,5 +89,8 @@ async def _problem(
 
 
 def _ways(parcels: Sequence[Parcel]) -> set[tuple[object, ...]]:
-    """Return what goes from where, by which service and whither."""
-    return {(each.location_code, each.service_code, each.destination_code, *each.shares) for each in parcels}
+    """Return what goes from where, by which service, whither and how far."""
+    return {
+        (each.location_code, each.service_code, each.destination_code, each.distance_km, *each.shares)
+        for each in parcels
+    }

@@ -188,7 +188,11 @@ def _candidates(
     return [RoutingCandidate.of(candidate, snapshot, currency) for candidate in told[:first]]
 
 
-@strawberry.type(description="Why an order was routed as it was.")
+@strawberry.type(
+    description="Why an order was routed as it was. Of an option that was bought by its token this is worked out when "
+    "asked for: with the stock of then, the network, safety stock and holdbacks of now, as if no location had been "
+    "full; where something else comes out, only what was chosen is told."
+)
 class RoutingDecision(Node):
     row: strawberry.Private[DecisionRow]
     why: strawberry.Private[Why]
@@ -225,8 +229,7 @@ class RoutingDecision(Node):
 
     @edge(allow=OFFICE, hidden=list, description=EXCLUDED)
     async def excluded(self, info: Info) -> list[FenceCount]:
-        stopped = (await self._told(info)).stopped
-        return [FenceCount(fence=fence, locations=count) for fence, count in stopped.items()]
+        return [FenceCount(fence=fence, locations=count) for fence, count in (await self._told(info)).stopped.items()]
 
     async def _told(self, info: Info) -> explain.Explanation:
         return await self.why.told(info.context.database, await info.context.network())
@@ -249,8 +252,7 @@ class RoutingDecision(Node):
 
     @edge(allow=OFFICE, hidden=list, description="The best plan with 1, 2, 3 ... parcels.")
     async def alternatives(self, info: Info) -> list[RoutingAlternative]:
-        snapshot = await info.context.network()
-        told = await self._told(info)
+        told, snapshot = await self._told(info), await info.context.network()
         return [RoutingAlternative.of(each, snapshot, self.row.currency) for each in told.alternatives]
 
     @edge(allow=OFFICE, hidden=list, description="Those chosen, then by rank, then some that were kept out.")

@@ -203,6 +203,9 @@ def test_a_cost_counts_what_is_looked_up_and_how_often() -> None:
     )
     alone = deep.replace("($ids: [ID!]!)", "").replace("$ids", '"a"')
     assert min(cost(deep, ids="a"), cost(alone), cost(deep, ids=["a"])) > 100, "one alone is a list of one"
+    why = "{ orders(first: 100) { edges { node { routing { %s } } } } }"
+    again = 100 * cost("{ fulfillmentOptions(input: {lines: []}) { __typename } }")
+    assert cost(why % "considered") >= again > cost(why % "policyName")
     spread = "{ ...A ...A } fragment A on Query { orders { edges { node { ...B } } } } fragment B on Order { number }"
     assert cost(spread) == 2 * cost(f"{{ orders {node} }}")
     rows = "mutation ($rows: [ItemRowInput!]!) { importItems(rows: $rows) { created } }"

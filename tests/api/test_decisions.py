@@ -7,8 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+import pytest
 
+from domain import reconsidering
 from domain.money import to_minor
+from domain.planning.plan import Decision, decide_deliveries
+from domain.planning.problem import Problem
 from domain.vocabulary import Role
 from tests.api.house import BERLIN, ERROR, House
 
@@ -122,6 +126,31 @@ async def test_an_order_by_token_tells_who_else_there_was_whatever_has_become_of
     assert [each["location"]["code"] for each in why["candidates"] if each["chosen"]] == places(why)
     assert [each for each in why["candidates"] if not each["chosen"]] == []
     assert why["cost"] == wished["cost"]
+
+
+async def test_an_order_by_token_that_moved_is_not_explained_for_where_it_goes_now(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.clock[0] += timedelta(minutes=1)
+    option, *_ = (await house.options(("rug", 1), methods=["DELIVERY"], levels=["STANDARD"]))["options"]
+    order = await house.place("token", [("rug", 1)], optionToken=option["token"])
+    idle = []
+
+    def decide(problem: Problem) -> tuple[Decision, ...]:
+        assert house.gateway
+        pool = house.gateway.database.pool
+        idle.append(pool.get_size() - pool.get_idle_size())
+        return decide_deliveries(problem)
+
+    monkeypatch.setattr(reconsidering, "decide_deliveries", decide)
+    (why,) = await decisions(house, order)
+    assert len(why["candidates"]) > len(places(why)) == 1
+    assert idle == [0], "no connection waits while it is planned"
+    move = "mutation ($id: ID!, $to: AddressInput!) { changeOrderAddress(id: $id, shipTo: $to) { __typename } }"
+    potsdam = {**BERLIN, "postalCode": "14467", "city": "Potsdam"}
+    assert await house.ask(Role.OPERATIONS, move, id=order["id"], to=potsdam) == {"__typename": "Order"}
+    why, *_ = await decisions(house, order)
+    assert [each["location"]["code"] for each in why["candidates"]] == places(why)
 
 
 async def test_work_that_is_refused_is_decided_anew_without_who_refused(house: House) -> None:
