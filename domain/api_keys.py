@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -131,6 +132,8 @@ class ApiKeys:
     """Ids that no key has, and since when: they displace none that is kept."""
     _wanted: set[UUID] = field(default_factory=set)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _failure: Exception | None = None
+    """Why the last statement failed, for all that it was to answer: else each would wait for a failure of its own."""
 
     async def viewer(self, key: str, *, now: datetime) -> Viewer | None:
         """Return who bears the key, or None where it opens nothing (any more)."""
@@ -158,6 +161,8 @@ class ApiKeys:
             async with self._asking:
                 if key_id in self._wanted:  # else another has asked for it meanwhile
                     await self._ask(now)
+                elif self._failure and not self._is_known(key_id, now):
+                    raise self._failure
         return self._kept[key_id][0] if key_id in self._kept else None
 
     def _is_known(self, key_id: UUID, now: datetime) -> bool:
@@ -165,12 +170,12 @@ class ApiKeys:
         return since is not None and now < since + FRESH
 
     async def _ask(self, now: datetime) -> None:
-        wanted, self._wanted = self._wanted, set()
-        async with self.database.reading() as connection:
-            found = await api_keys(connection, list(wanted))
-            used = [row.id for row in found if row.is_good(now) and not row.is_noted(now)]
-            if used:
-                await connection.execute("UPDATE api_key SET last_used_at = $2 WHERE id = ANY ($1)", used, now)
+        wanted, self._wanted, self._failure = self._wanted, set(), None
+        try:
+            found = await self._read(wanted, now)
+        except Exception as failure:
+            self._failure = failure
+            raise
         for kept, more in ((self._kept, len(found)), (self._unknown, len(wanted))):
             if len(kept) + more > MOST_KEPT:
                 kept.clear()
@@ -178,6 +183,21 @@ class ApiKeys:
         for key_id in wanted.difference(row.id for row in found):
             self._kept.pop(key_id, None)
             self._unknown[key_id] = now
+
+    async def _read(self, wanted: AbstractSet[UUID], now: datetime) -> list[ApiKeyRow]:
+        async with self.database.reading() as connection:
+            found = await api_keys(connection, list(wanted))
+            used = [row.id for row in found if row.is_good(now) and not row.is_noted(now)]
+            if used:
+                await connection.execute(_NOTE, used, now)
+        return found
+
+
+# Whom another process notes at the moment is left to it: nobody waits for keys that another has locked.
+_NOTE = """
+UPDATE api_key SET last_used_at = $2
+ WHERE id IN (SELECT id FROM api_key WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)
+"""
 
 
 def _digest(secret: str) -> bytes:

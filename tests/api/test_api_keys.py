@@ -128,6 +128,27 @@ async def test_keys_that_are_made_up_are_asked_for_together_and_not_again(
     assert len(asked_for) == 2, "for the first, and for all who came meanwhile; the second time for nobody"
 
 
+async def test_who_waits_for_a_statement_that_fails_is_told_so_and_asks_none_of_its_own(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert house.gateway is not None
+    keys, asked_for = ApiKeys(house.gateway.database), 0
+
+    async def broken(_: Connection, ids: Sequence[UUID]) -> list[ApiKeyRow]:
+        nonlocal asked_for
+        asked_for += 1
+        await asyncio.sleep(0)
+        raise TimeoutError(len(ids))
+
+    made_up = [f"cdk_{number:032x}_x" for number in range(20)]
+    with monkeypatch.context() as patched:
+        patched.setattr(api_keys, "api_keys", broken)
+        failed = await asyncio.gather(*(keys.viewer(key, now=house.now) for key in made_up), return_exceptions=True)
+        assert {type(each) for each in failed} == {TimeoutError}
+        assert asked_for == 2, "for the first, and for all who came meanwhile"
+    assert await keys.viewer((await issued(house))["secret"], now=house.now)
+
+
 def socket_of(house: House) -> connect:
     return connect(f"ws://{house.address}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")])
 
