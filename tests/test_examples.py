@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class Wire:
 
     target: str
     port: int = 0
+    pings: Counter[asyncio.StreamWriter] = field(default_factory=Counter)
+    """Those that each client was sent."""
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -49,14 +52,18 @@ class Wire:
         host, _, port = self.target.partition(":")
         there, back = await asyncio.open_connection(host, int(port))
         self._open |= {writer, back}
-        await asyncio.gather(_pour(reader, back), _pour(there, writer))
+        await asyncio.gather(_pour(reader, back), _pour(there, writer, self.pings))
         self._open -= {writer, back}
 
 
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pour(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pings: Counter[asyncio.StreamWriter] | None = None
+) -> None:
     with suppress(OSError):
         while data := await reader.read(65_536):
             writer.write(data)
+            if pings is not None:
+                pings[writer] += data.count(b'"type":"ping"')
     writer.close()
 
 
@@ -136,7 +143,7 @@ async def test_an_example_that_loses_its_gateway_shows_each_update_once(furnishe
             wanted = await told(house, start)
             await until_all(shown, screens=1, updates=len(wanted))
             assert all(each.updates == wanted for each in shown)
-            await pass_by(house)
+            await pass_by(house, wire, clients=len(names))
             wire.cut()
             quiet = await forget(house)
             await wire.join()
@@ -153,14 +160,17 @@ async def test_an_example_that_loses_its_gateway_shows_each_update_once(furnishe
         wire.cut()
 
 
-async def pass_by(house: House) -> None:
+async def pass_by(house: House, wire: Wire, *, clients: int) -> None:
     """Let something happen that is no order's, and its cursor reach every client: the third ping from now has it."""
     assert house.gateway
     place = [uuid_of(house.ids["WB"], "Location")]
     fact = Fact(UpdateKind.STOCK_CHANGED, house.now, location_ids=place, sku="mug", quantities=(100, 0, 100))
     async with house.gateway.database.transaction() as connection:
         await record(connection, [fact])
-    await asyncio.sleep(3.5)
+    before = wire.pings.copy()
+    async with asyncio.timeout(SECONDS):
+        while sum(count - before[client] >= 3 for client, count in wire.pings.items()) < clients:
+            await asyncio.sleep(0.05)
 
 
 async def forget(house: House) -> str:

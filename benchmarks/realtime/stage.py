@@ -35,6 +35,8 @@ from realtime import stage; stage.serve()
 MANY = "100000"
 IDLE_SECONDS = 0.1
 """Of the processor, in a second, at most."""
+SETTLE_SECONDS = 120
+"""For the gateway to come to rest."""
 LITTLE_BYTES = 16_384
 """What the operating system is to keep for a socket that does not read."""
 
@@ -124,10 +126,15 @@ class Stage:
         return answer
 
     def settle(self) -> None:
-        """Wait until the gateway has done what it does once it serves: it learns the cities by heart, say."""
+        """Wait until the gateway has done what it does once it serves: it learns the cities by heart, say.
+
+        Raises TimeoutError.
+        """
         time.sleep(CITIES_SECONDS)
-        used = -1.0
+        used, until = -1.0, time.monotonic() + SETTLE_SECONDS
         while self.usage()["cpu"] - used > IDLE_SECONDS:
+            if time.monotonic() > until:
+                raise TimeoutError("the gateway does not come to rest")
             used = self.usage()["cpu"]
             time.sleep(1)
 
