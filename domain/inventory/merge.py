@@ -91,10 +91,10 @@ SELECT count(*) FILTER (WHERE sku IS NULL) AS fresh,
 _WRITE = """
 , run AS (
     INSERT INTO counted_run (
-        id, occurred_at, first_sku, last_sku, skus, location_ids, on_hand_deltas, on_hand, reserved, available)
+        id, occurred_at, skus, location_ids, on_hand_deltas, on_hand, reserved, available)
     SELECT encode($3::bytea || int8send($4::bigint + (c.run << 8)), 'hex')::uuid, $1,
-           min(c.sku COLLATE "C"), max(c.sku COLLATE "C"), array_agg(c.sku), array_agg(c.location_id),
-           array_agg(c.delta), array_agg(c.on_hand), array_agg(c.reserved), array_agg(c.available)
+           array_agg(c.sku), array_agg(c.location_id), array_agg(c.delta), array_agg(c.on_hand),
+           array_agg(c.reserved), array_agg(c.available)
       FROM (SELECT *, (row_number() OVER () - 1) / $2::int AS run FROM changed) c GROUP BY c.run
     RETURNING id
 ), told AS (

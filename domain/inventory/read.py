@@ -55,7 +55,7 @@ async def left_since(connection: Connection, skus: Sequence[str], moment: dateti
                 UNION ALL
                SELECT c.sku, c.location_id, c.on_hand_delta, c.reserved_delta
                  FROM unnest($1::text[]) AS w(sku) CROSS JOIN LATERAL counted_movement() c
-                WHERE c.among @> w.sku AND c.sku = w.sku AND c.run_id >= $2 AND c.occurred_at >= $3
+                WHERE c.of_skus @> ARRAY[w.sku] AND c.sku = w.sku AND c.run_id >= $2 AND c.occurred_at >= $3
                ) moved
          GROUP BY sku, location_id
         """,
@@ -165,16 +165,19 @@ async def movements(connection: Connection, ids: Collection[UUID]) -> list[Movem
     return rows
 
 
-# An item's runs are few: OFFSET 0 keeps Postgres from looking for them among all, from the newest on.
-_OF_SKU = "(SELECT * FROM counted_movement() WHERE among @> $1::text AND sku = $1::text OFFSET 0) counted"
 _MOVEMENT = "id, sku, location_id, reason, on_hand_delta, reserved_delta, order_id, occurred_at, note"
 
 
 def movement_listing(*, sku: str | None = None, location_ids: Collection[UUID] | None = None) -> Listing[MovementRow]:
     """Return the ledger of an item and of locations as a list to page through, newest first."""
+    single, counted = "SELECT *, id AS run_id FROM stock_movement", "SELECT * FROM counted_movement() WHERE true"
+    if sku is not None:
+        counted += " AND of_skus @> ARRAY[$1::text]"
+    if location_ids is not None:
+        counted += f" AND of_locations && ${1 if sku is None else 2}::uuid[]"
     listing = Listing(
-        source="(SELECT *, id AS run_id FROM stock_movement) movement",
-        others=["counted_movement()" if sku is None else _OF_SKU],
+        source=f"({single}) movement",
+        others=[f"({counted}) counted"],
         columns=f"run_id, {_MOVEMENT}",
         key=[("run_id", "uuid"), ("id", "uuid")],
         row=MovementRow,

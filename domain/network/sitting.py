@@ -106,7 +106,7 @@ WITH level AS MATERIALIZED (
     UNION ALL
     SELECT c.sku, c.location_id, c.id, c.reason, c.on_hand_delta, c.reserved_delta, c.occurred_at
       FROM unnest($1::text[]) AS w(sku) CROSS JOIN LATERAL counted_movement() c
-     WHERE c.among @> w.sku AND c.sku = w.sku AND c.run_id >= $2 AND c.run_id < $3
+     WHERE c.of_skus @> ARRAY[w.sku] AND c.sku = w.sku AND c.run_id >= $2 AND c.run_id < $3
 ), known AS (
     SELECT *, l.on_hand - sum(m.on_hand_delta) OVER newest AS before, row_number() OVER newest AS nth
       FROM level l JOIN moved m USING (sku, location_id)

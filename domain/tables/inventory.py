@@ -81,23 +81,18 @@ class CountedRun(SQLModel, table=True):
 
     __tablename__ = "counted_run"
     __table_args__ = (
-        sa.Index("counted_run_skus", sa.text("sku_range(first_sku, last_sku, '[]')"), postgresql_using="gist"),
+        sa.Index("counted_run_skus", "skus", postgresql_using="gin"),
+        sa.Index("counted_run_location_ids", "location_ids", postgresql_using="gin"),
     )
 
     id: UUID = Field(primary_key=True)
     occurred_at: datetime = Field(sa_type=moment())
-    first_sku: str
-    last_sku: str
     skus: list[str] = Field(sa_type=texts())
     location_ids: list[UUID] = Field(sa_type=uuids())
     on_hand_deltas: list[int] = Field(sa_type=numbers())
     on_hand: list[int] = Field(sa_type=numbers())
     reserved: list[int] = Field(sa_type=numbers())
     available: list[int] = Field(sa_type=numbers())
-
-
-_RANGE = sa.DDL('CREATE TYPE sku_range AS RANGE (subtype = text, collation = "C")')  # type: ignore[no-untyped-call]
-sa.event.listen(SQLModel.metadata, "before_create", _RANGE)
 
 
 class Idempotency(SQLModel, table=True):
