@@ -68,7 +68,8 @@ def _run_ids(now: datetime) -> tuple[bytes, int]:
 _STAGED = ("sku", "location_id", "on_hand", "safety_stock")
 
 # Nothing is known yet of a staging table, and a connection keeps its plans, also those that it made when `stock` was
-# small: none may be to read the whole of it. Nor does Postgres know how much memory the runs take.
+# small: none may be to read the whole of it. To sort 150,000 levels takes 18 MB and to hand them on 15, which with the
+# usual 4 MB goes by way of the disk.
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_level (sku text, location_id uuid, on_hand int, safety_stock int)
     ON COMMIT DELETE ROWS;

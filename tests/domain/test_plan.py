@@ -6,6 +6,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.planning.explain import dump, explain, load
+from domain.planning.ground import delivery_ground, given
 from domain.planning.network import distances_km, make_network
 from domain.planning.plan import decide_pickups, plan_deliveries, plan_pickups, rank
 from domain.planning.problem import (
@@ -13,6 +14,7 @@ from domain.planning.problem import (
     Missing,
     Share,
 )
+from domain.planning.timetable import made_ready, timetable
 from domain.vocabulary import (
     FulfillmentMethod,
     LocationKind,
@@ -287,3 +289,47 @@ def test_pickups_are_never_beaten_by_a_delivery_or_by_each_other() -> None:
     dear_pickup = replace(pickup, price=instant.price + 1)
     dearer = replace(instant, price=instant.price + 2)
     assert rank([dearer, dear_pickup, instant]) == (instant, dear_pickup, dearer)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_comes_now_is_made_ready_when_what_is_there_now_would_be(seed: int) -> None:
+    """Search for a day with room twice: for one site, and for all at once."""
+    random = np.random.default_rng(seed)
+    some = lambda: None if random.random() < 0.3 else int(random.integers(0, 4))  # noqa: E731
+    sites = [
+        replace(
+            STORE,
+            code=f"BER-{number}",
+            handling=timedelta(hours=int(random.integers(1, 30))),
+            closures=frozenset(MONDAY.date() + timedelta(days=int(day)) for day in random.integers(0, 9, 3)),
+            capacity=tuple(DayCapacity(weekday=day, orders=some(), units=some()) for day in range(1, 8)),
+        )
+        for number in range(4)
+    ]
+    cart = problem([[9, 9]] * 4, (1, int(random.integers(1, 3))), sites=sites)
+    work = {
+        (site.code, MONDAY.date() + timedelta(days=day)): (int(random.integers(0, 4)), int(random.integers(0, 4)))
+        for site in sites
+        for day in range(9)
+    }
+    now = MONDAY + timedelta(hours=int(random.integers(0, 72)))
+    cart = replace(cart, now=now, committed=committed(cart.network, work))
+    times = timetable(cart)
+    assert [made_ready(cart, site, now) for site in range(4)] == [times._ready_at(site) for site in range(4)]
+
+
+def test_where_every_lane_is_sure_to_keep_a_promise_none_lacks_one() -> None:
+    week = frozenset(MONDAY.date() + timedelta(days=day) for day in range(70))
+    shut = replace(STORE, closures=week - {MONDAY.date() + timedelta(days=day) for day in (0, 1, 2, 3)})
+    verdicts = set()
+    for hours in range(0, 120, 3):
+        cart = replace(problem([[9], [9]], sites=[shut, WAREHOUSE]), now=MONDAY + timedelta(hours=hours))
+        km = distances_km(cart.network, MITTE)
+        ground = delivery_ground(given(cart, km), ServiceLevel.STANDARD, km)
+        for site in range(2):
+            sure = ground.given.timetable.all_promise([ground.given.timetable.turns.item(site)], ground.offer)
+            lanes = range(len(ground.offer.lanes)) if ground.offer else ()
+            kept = all(ground.promise(site, lane) for lane in lanes)
+            assert kept or not sure, (hours, site)
+            verdicts.add((site, sure, kept))
+    assert {(0, True, True), (0, False, False), (1, True, True)} <= verdicts
