@@ -30,6 +30,7 @@ from app.demo import fill
 from app.demo.carriers import make_services
 from app.demo.cities import read_country
 from app.demo.network import make_network
+from app.main import CITIES_SECONDS
 from domain.imports import OnRowError
 from domain.network import LocationRecord, import_carrier_services, import_locations
 from domain.transaction import Database, open_pool
@@ -40,6 +41,8 @@ QUERY = """query ($input: FulfillmentOptionsInput!) { fulfillmentOptions(input: 
     options { token method level price { amount currency } earliest latest pickupLocation { code name }
               parcels { location { code } lines { sku quantity } } }
     unavailable { method level sku code message } } }"""
+WARM_SECONDS = CITIES_SECONDS + 4
+"""By then whoever came first has paid, and the gateway has read the cities."""
 LINES = 3
 SKUS = 200
 BARE = """
@@ -133,8 +136,8 @@ async def measure(
                 sizes.append(len(await connection.ask(random.choice(bodies))))
                 times.append(time.perf_counter() - begun)
 
-    end = time.perf_counter() + 1
-    await asyncio.gather(*(client(n) for n in range(clients)))  # whoever comes first pays
+    end = time.perf_counter() + WARM_SECONDS
+    await asyncio.gather(*(client(n) for n in range(clients)))
     times.clear()
     sizes.clear()
     begun, cpu = time.perf_counter(), sum(server.cpu_times()[:2])
