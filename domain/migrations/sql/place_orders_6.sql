@@ -229,12 +229,15 @@ BEGIN
     )
     SELECT coalesce(changed, '{}') || coalesce(array_agg(m.level), '{}') INTO changed FROM moved m;
 
+    -- What was given back stands there twice: the later word counts.
     INSERT INTO feed (epoch, kind, keys, payload, at)
     SELECT e.epoch, 'STOCK_CHANGED', '{}',
            jsonb_build_object('levels', jsonb_build_object(
-               'sku', array_agg(c.sku), 'location', array_agg(c.location_id::text), 'on_hand', array_agg(c.on_hand),
-               'reserved', array_agg(c.reserved),
-               'available', array_agg(greatest(c.on_hand - c.reserved - c.safety_stock, 0)))),
+               'sku', array_agg(c.sku ORDER BY c.ordinality),
+               'location', array_agg(c.location_id::text ORDER BY c.ordinality),
+               'on_hand', array_agg(c.on_hand ORDER BY c.ordinality),
+               'reserved', array_agg(c.reserved ORDER BY c.ordinality),
+               'available', array_agg(greatest(c.on_hand - c.reserved - c.safety_stock, 0) ORDER BY c.ordinality))),
            at
       FROM unnest(changed) WITH ORDINALITY c, feed_epoch e
      GROUP BY e.epoch, (c.ordinality - 1) / 20

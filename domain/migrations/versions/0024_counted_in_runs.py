@@ -19,20 +19,16 @@ def _array(name: str, of: sa.types.TypeEngine[Any]) -> sa.Column[object]:
 
 
 def upgrade() -> None:
-    op.execute('CREATE TYPE sku_range AS RANGE (subtype = text, collation = "C")')
     op.create_table(
         "counted_run",
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("first_sku", sa.String(), nullable=False),
-        sa.Column("last_sku", sa.String(), nullable=False),
         _array("skus", sa.Text()),
         _array("location_ids", sa.Uuid()),
         *(_array(name, sa.Integer()) for name in ("on_hand_deltas", "on_hand", "reserved", "available")),
     )
-    op.create_index(
-        "counted_run_skus", "counted_run", [sa.text("sku_range(first_sku, last_sku, '[]')")], postgresql_using="gist"
-    )
+    op.create_index("counted_run_skus", "counted_run", ["skus"], postgresql_using="gin")
+    op.create_index("counted_run_location_ids", "counted_run", ["location_ids"], postgresql_using="gin")
     op.add_column("feed", sa.Column("run_id", sa.Uuid(), nullable=True))
     op.get_bind().exec_driver_sql(migrations.sql("counted_movement_1"))
 
@@ -56,4 +52,3 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION counted_movement")
     op.drop_column("feed", "run_id")
     op.drop_table("counted_run")
-    op.execute("DROP TYPE sku_range")
