@@ -13,7 +13,7 @@ AGAIN_SECONDS = 0.2
 
 
 @asynccontextmanager
-async def running(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[asyncio.Task[None]]:
+async def running(work: Coroutine[Any, Any, object], *, name: str) -> AsyncIterator[asyncio.Task[Any]]:
     """Run the work for as long as the block, then cancel it and wait for its end."""
     task = asyncio.create_task(work, name=name)
     try:

@@ -33,9 +33,10 @@ from app.sockets import SocketLimits
 from app.wakeups import wakeups
 from app.webhooks import Tellers
 from app.workers import run_about, work
-from domain import migrations, places
+from domain import migrations
 from domain.api_keys import ApiKeys
 from domain.availability import Stock
+from domain.cities import cities
 from domain.feed import Feed
 from domain.network import Networks
 from domain.placement import Batcher, Placement
@@ -56,8 +57,6 @@ FEED_SECONDS = 10.0
 """A process that has not caught up with the feed for so long tells of yesterday's stock."""
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-CITIES_SECONDS = 3.0
-"""So long after it began, a process reads the names of cities: it takes a thread two seconds."""
 ZIPPED_BYTES = 4096
 ZIPPED_LEVEL = 4
 PREFLIGHT_SECONDS = 7200
@@ -250,7 +249,7 @@ async def _gateway(
                 running(_for_ever(networks.keep, "network"), name="network"),
                 running(_for_ever(networks.watch, "sitting"), name="sitting"),
                 running(_for_ever(tellers.run, "webhooks"), name="webhooks"),
-                running(_read_cities(), name="cities"),
+                running(cities(), name="cities"),
                 running(work(database, duties.handlers(networks, settings), now), name="timers"),
                 carriers.opened(settings) as found,
                 running(run_about(database, duties.errands(networks, found), now), name="errands"),
@@ -269,12 +268,6 @@ async def _gateway(
                     targets=targets,
                     tailing=tailing,
                 )
-
-
-async def _read_cities() -> None:
-    """Read where cities lie before an address asks, once those who waited for the process have been served."""
-    await asyncio.sleep(CITIES_SECONDS)
-    await places.cities()
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]], name: str) -> None:

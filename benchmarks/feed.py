@@ -29,7 +29,6 @@ from realtime.stage import SECRET, database, token
 from websockets.asyncio.client import connect as connect_socket
 from websockets.typing import Subprotocol
 
-from app.main import CITIES_SECONDS
 from app.wakeups import wakeups
 from domain.feed import Fact, record
 from domain.transaction import Connection, Wake, open_pool
@@ -231,7 +230,6 @@ async def behind(pool: asyncpg.Pool, address: str, places: list[object], wake: W
 
 
 async def main(dsn: str, address: str, process: psutil.Process, seconds: float) -> None:
-    await asyncio.sleep(CITIES_SECONDS + 4)  # by then it has read the cities
     await idle(process, seconds)
     pool = await open_pool(dsn, size=WRITERS)
     await pool.execute("CREATE TABLE floor (n bigint)")

