@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -50,10 +49,6 @@ class ApiKeyRow(Row):
     def is_good(self, now: datetime) -> bool:
         """Say whether the key opens anything at this moment."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-    def is_noted(self, now: datetime) -> bool:
-        """Say whether it is written down already that the key is in use at this moment."""
-        return self.last_used_at is not None and now <= self.last_used_at + NOTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +127,8 @@ class ApiKeys:
     """Ids that no key has, and since when: they displace none that is kept."""
     _wanted: set[UUID] = field(default_factory=set)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _noted: dict[UUID, datetime] = field(default_factory=dict)
+    """When it was last written down here that a key is in use."""
     _failure: Exception | None = None
     """Why the last statement failed, for all that it was to answer: else each would wait for a failure of its own."""
 
@@ -146,6 +143,7 @@ class ApiKeys:
         is_secret = hmac.compare_digest(row.digest if row else b"", _digest(secret))
         if row is None or not is_secret or not row.is_good(now):
             return None
+        await self._note(row, now)
         return Viewer(
             role=Role(row.role),
             name=row.name,
@@ -165,6 +163,17 @@ class ApiKeys:
                     raise self._failure
         return self._kept[key_id][0] if key_id in self._kept else None
 
+    async def _note(self, row: ApiKeyRow, now: datetime) -> None:
+        """Write down that a key is in use, by whoever knew its secret, unless that was done a moment ago."""
+        since = max(filter(None, (row.last_used_at, self._noted.get(row.id))), default=None)
+        if since is not None and now <= since + NOTED:
+            return
+        if len(self._noted) >= MOST_KEPT:
+            self._noted.clear()
+        self._noted[row.id] = now  # those who come meanwhile leave it to this one
+        async with self.database.reading() as connection:
+            await connection.execute(_NOTE, row.id, now)
+
     def _is_known(self, key_id: UUID, now: datetime) -> bool:
         since = self._kept[key_id][1] if key_id in self._kept else self._unknown.get(key_id)
         return since is not None and now < since + FRESH
@@ -172,7 +181,8 @@ class ApiKeys:
     async def _ask(self, now: datetime) -> None:
         wanted, self._wanted, self._failure = self._wanted, set(), None
         try:
-            found = await self._read(wanted, now)
+            async with self.database.reading() as connection:
+                found = await api_keys(connection, list(wanted))
         except Exception as failure:
             self._failure = failure
             raise
@@ -184,19 +194,11 @@ class ApiKeys:
             self._kept.pop(key_id, None)
             self._unknown[key_id] = now
 
-    async def _read(self, wanted: AbstractSet[UUID], now: datetime) -> list[ApiKeyRow]:
-        async with self.database.reading() as connection:
-            found = await api_keys(connection, list(wanted))
-            used = [row.id for row in found if row.is_good(now) and not row.is_noted(now)]
-            if used:
-                await connection.execute(_NOTE, used, now)
-        return found
 
-
-# Whom another process notes at the moment is left to it: nobody waits for keys that another has locked.
+# What another process notes at the moment is left to it: nobody waits for a key that another has locked.
 _NOTE = """
 UPDATE api_key SET last_used_at = $2
- WHERE id IN (SELECT id FROM api_key WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)
+ WHERE id IN (SELECT id FROM api_key WHERE id = $1 AND (last_used_at < $2) IS NOT FALSE FOR NO KEY UPDATE SKIP LOCKED)
 """
 
 

@@ -58,6 +58,22 @@ async def test_a_key_says_who_bears_it_until_it_is_revoked(house: House) -> None
     assert (await house.ask(Role.ADMIN, REVOKE, id=house.ids["SM"]))["__typename"] == "NotFoundError"
 
 
+async def test_who_knows_only_the_id_of_a_key_does_not_move_when_it_was_last_used(house: House) -> None:
+    async def used(wrong: str = "") -> object:
+        assert (await asked(house, secret + wrong))[0] == (401 if wrong else 200)
+        page = await house.ask(Role.ADMIN, "{ apiKeys { edges { node { lastUsedAt } } } }")
+        return page["edges"][0]["node"]["lastUsedAt"]
+
+    secret = (await issued(house))["secret"]
+    assert await used("x") is None
+    first = await used()
+    assert first
+    for minutes, wrong, moved in ((0.5, "", False), (1, "x", False), (0, "", True), (1, "", False), (1, "", True)):
+        house.clock[0] += timedelta(minutes=minutes)
+        assert (await used(wrong) != first) is moved
+        first = await used("x")
+
+
 async def test_a_key_expires(house: House) -> None:
     key = await issued(house, expiresAt=(house.now + timedelta(hours=1)).isoformat())
     assert (await asked(house, key["secret"]))[0] == 200
