@@ -126,4 +126,7 @@ async def close_return(info: Info, id: strawberry.ID) -> ReturnResult:
 
 async def register_return(info: Info, input: RegisterReturnInput) -> ReturnResult:
     async with _begun(info.context, Counter) as counter:
-        return Return.of(await counter.register(input.value()))
+        answer = await counter.register(input.value())
+    if isinstance(answer, NotFound):  # only now: that it was counted is committed
+        raise answer
+    return Return.of(answer)

@@ -233,7 +233,8 @@ class RegisteredLineInput:
 
 @strawberry.input(
     description="At the counter: with the order's number and postal code (of the store, where it was collected), or "
-    "blind. currency is that of a blind return's refund."
+    "blind. After five wrong postal codes a number is not looked up for 15 minutes. currency is that of a blind "
+    "return's refund."
 )
 class RegisterReturnInput:
     idempotency_key: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from domain import inventory, orders
@@ -14,8 +15,12 @@ from domain.orders import OrderRow
 from domain.returns.desk import Announced, Desk, Goods, goods_of
 from domain.returns.eligible import MOST_LINES, Returnable, Wanted, returnable, terms
 from domain.returns.reading import ReturnRow, returns
-from domain.text import UNUSABLE, check_code, plain
+from domain.text import LONGEST_CODE, UNUSABLE, check_code, plain
 from domain.vocabulary import ReturnMethod, ReturnReason
+
+GUESSES = 5
+LOCKED_FOR = timedelta(minutes=15)
+"""After so many wrong postal codes an order's number is looked up no more, for so long; then they are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +49,18 @@ class Counter(Desk):
 
     __slots__ = ()
 
-    async def register(self, shown: Registration) -> ReturnRow:
+    async def register(self, shown: Registration) -> ReturnRow | NotFound:
         """Take in goods that are shown at a counter, by whoever brings them.
 
-        Raise NotFound, InvalidInput, ReturnNotEligible or IdempotencyConflict.
+        Raise NotFound, InvalidInput, ReturnNotEligible or IdempotencyConflict. That number and postal code are not of
+        one order is returned and not raised, for the caller has to commit that it was counted.
         """
         self.viewer.must_work_at(shown.location_id)
         currency = check_currency(shown.currency, path=("currency",))
         _check_shown(shown.lines)
         order = await self._order_of(shown)
+        if isinstance(order, NotFound):
+            return order
         new = new_id(self.now)
         said = [
             shown.location_id,
@@ -74,19 +82,30 @@ class Counter(Desk):
         )
         return await self.take_in(await self.make(new, order, announced, goods), order, place.id)
 
-    async def _order_of(self, shown: Registration) -> OrderRow | None:
-        """Lock and return the order that goods are of; NotFound where number and postal code are not of one order."""
-        if shown.order_number is None:
-            if shown.postal_code is not None:
+    async def _order_of(self, shown: Registration) -> OrderRow | NotFound | None:
+        """Lock and return the order that goods are of, or NotFound where number and postal code are not of one order.
+
+        Every try is counted as wrong, under the number that was said, until it is right: what is answered, and how
+        long that takes, does not tell whether an order has the number.
+        """
+        number, postal_code = shown.order_number, shown.postal_code
+        if number is None:
+            if postal_code is not None:
                 raise InvalidInput(message="A postal code goes with an order's number.", path=("postalCode",))
             return None
-        if shown.postal_code is None:
+        if postal_code is None:
             raise InvalidInput(message="An order's number goes with its postal code.", path=("postalCode",))
-        usable = not UNUSABLE.search(shown.order_number)
-        named = await orders.orders_by_number(self.connection, [shown.order_number]) if usable else []
-        found = next(iter(named), None)
-        if found is None or plain(shown.postal_code) != plain(await self._postal_code(found)):
-            raise NotFound(message="There is no order of this number and postal code.", path=("orderNumber",))
+        wrong = NotFound(message="There is no order of this number and postal code.", path=("orderNumber",))
+        if UNUSABLE.search(number) or len(number) > LONGEST_CODE:
+            raise wrong
+        if await self.connection.fetchval(_COUNT, number, self.now, self.now + LOCKED_FOR) > GUESSES:
+            message = "Too many wrong postal codes were said for this number: wait a while."
+            raise ReturnNotEligible(message=message, path=("postalCode",))
+        found = next(iter(await orders.orders_by_number(self.connection, [number])), None)
+        if found is None or plain(postal_code) != plain(await self._postal_code(found)):
+            await self.connection.execute(_FORGET, self.now)
+            return wrong
+        await self.connection.execute("DELETE FROM postal_code_guess WHERE order_number = $1", number)
         return await orders.taken(self.connection, found.id)
 
     async def _postal_code(self, order: OrderRow) -> str:
@@ -142,3 +161,16 @@ def _check_shown(lines: Sequence[Shown]) -> None:
             raise InvalidInput(message=f"This is a number from 1 to {MOST}.", path=(*path, "quantity"))
         if each.sku in {other.sku for other in lines[:index]}:
             raise InvalidInput(message="An item is named twice.", path=(*path, "sku"))
+
+
+_COUNT = """
+INSERT INTO postal_code_guess AS g (order_number, guesses, forgotten_at) VALUES ($1, 1, $3)
+ON CONFLICT (order_number) DO UPDATE
+   SET guesses = CASE WHEN g.forgotten_at <= $2 THEN 1 ELSE g.guesses + 1 END, forgotten_at = $3
+RETURNING guesses
+"""
+# A wrong guess leaves one row and takes two old ones away: there are never more than of late.
+_FORGET = """
+DELETE FROM postal_code_guess WHERE order_number IN (
+    SELECT order_number FROM postal_code_guess WHERE forgotten_at <= $1 LIMIT 2 FOR UPDATE SKIP LOCKED)
+"""

@@ -125,3 +125,13 @@ class ReturnLabel(SQLModel, table=True):
     return_id: UUID = Field(primary_key=True, foreign_key="customer_return.id")
     media_type: str
     content: bytes
+
+
+class PostalCodeGuess(SQLModel, table=True):
+    """How often of late the wrong postal code was said at a counter for an order's number, which no order need have."""
+
+    __tablename__ = "postal_code_guess"
+
+    order_number: str = Field(primary_key=True)
+    guesses: int
+    forgotten_at: datetime = Field(sa_type=moment())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -352,6 +353,29 @@ async def test_at_the_counter_a_gift_comes_back_by_number_and_postal_code_or_bli
     await close_counter(house, "SN")
     assert (await register(house, "SN", ("pen", 1), idempotencyKey="no more"))["path"] == ["locationId"]
     assert (await register(house, "SN", ("pen", 1), **gift))["id"] == back["id"]
+
+
+async def test_nobody_finds_a_postal_code_out_by_trying_nor_whether_an_order_has_a_number(house: House) -> None:
+    """However many try at once, with a number that an order has or with one that none has: five are answered."""
+    await open_counters(house, "SN")
+    order = await delivered(house, ("pen", 3))
+
+    async def tried(number: str, *codes: str) -> Counter[str]:
+        said = [{"orderNumber": number, "postalCode": code, "idempotencyKey": f"{number} {code}"} for code in codes]
+        answers = await asyncio.gather(*(register(house, "SN", ("pen", 1), **each) for each in said))
+        return Counter(answer["__typename"] for answer in answers)
+
+    wrong, locked = "NotFoundError", "ReturnNotEligibleError"
+    for number in (order["number"], "X 1"):
+        assert await tried(number, *(f"1010{n}" for n in range(9))) == {wrong: 5, locked: 4}
+    assert await tried(order["number"], "10115") == {locked: 1}
+    house.clock[0] += timedelta(minutes=15)
+    for right in ("10115", "10 115"):  # it lets the wrong ones be forgotten
+        assert await tried(order["number"], *(f"1010{n}" for n in range(4))) == {wrong: 4}
+        assert await tried(order["number"], right) == {"Return": 1}
+    assert house.gateway is not None
+    async with house.gateway.database.reading() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM postal_code_guess") == 0, "nor is the other number kept"
 
 
 async def sold(house: House, at: str, sku: str, units: int) -> None:
