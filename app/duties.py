@@ -22,7 +22,7 @@ from domain.assignments import COLLECTION
 from domain.errands import Errand
 from domain.inventory import waiting
 from domain.network import CLOSING, Networks
-from domain.returns import Postage, undelivered
+from domain.returns import Postage, expiry, undelivered
 from domain.shipments import RETURNED, Bookings
 from domain.timers import Handler
 
@@ -34,6 +34,7 @@ EVER = (
     webhooks.TIMER,
     lateness.TIMER,
     deadlines.LOOK,
+    expiry.LOOK,
 )
 """The kinds of the timers that never end."""
 
@@ -48,6 +49,8 @@ def handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         deadlines.EXPIRY: deadlines.handler(networks),
         COLLECTION: collection.handler(networks),
         RETURNED: undelivered.handler(networks),
+        expiry.LOOK: expiry.look,
+        expiry.EXPIRY: expiry.handler(networks),
         idempotency.TIMER: idempotency.forgetting(timedelta(hours=settings.idempotency_hours)),
         decisions.TIMER: decisions.forgetting(timedelta(days=settings.decision_days)),
         webhooks.TIMER: webhooks.forgetting(timedelta(days=settings.webhook_dead_days)),

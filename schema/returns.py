@@ -79,6 +79,9 @@ class Return(Node):
     method: ReturnMethod = strawberry.field(description="To a store, or with a carrier.")
     received_at: datetime | None
     requested_at: datetime
+    expires_at: datetime | None = strawberry.field(
+        description="When it is cancelled, unless its goods have come or are on their way by then; null once they are."
+    )
     price: Money = strawberry.field(description="What the way back costs the shopper.")
     refund: Money = strawberry.field(description="That of all lines, less the price; due once the return is CLOSED.")
     label_url: str | None = strawberry.field(description="Where this gateway serves the label of the parcel.")
@@ -95,6 +98,7 @@ class Return(Node):
             method=ReturnMethod(row.method),
             received_at=row.received_at,
             requested_at=row.requested_at,
+            expires_at=row.expires_at,
             price=Money.of(row.price, row.currency),
             refund=Money.of(row.refund, row.currency),
             label_url=f"/labels/{row.label_key}" if row.label_key else None,

@@ -1,7 +1,8 @@
 """How a return goes from step to step: asked for, approved, received, closed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import orders
@@ -11,7 +12,7 @@ from domain.ids import new_id, new_ids
 from domain.network import LocationRow
 from domain.order_actions import require as require_of_order
 from domain.orders import OrderRow
-from domain.returns.eligible import Returnable, Wanted, check_wanted, returnable, terms
+from domain.returns.eligible import Returnable, Terms, Wanted, check_wanted, returnable, terms
 from domain.returns.moves import HERE, allowed_actions, require
 from domain.returns.reading import ReturnRow, lines_of, returns, visible
 from domain.returns.record import Record
@@ -23,6 +24,8 @@ from domain.vocabulary import OrderAction, ReturnAction, ReturnMethod, ReturnRea
 BOOK = "book_return"
 CANCEL = "cancel_return"
 TRACK = "track_return"
+AWAITED = timedelta(days=14)
+"""For so long after its last day, and after it was approved, what a shopper sends back is still waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Announced:
     service_code: str | None = None
     shipment_id: UUID | None = None
     tracking_number: str | None = None
+    expires_at: datetime | None = None
 
 
 class Desk(Record):
@@ -91,14 +95,18 @@ class Desk(Record):
         check_wanted(wanted.lines, found)
         agreed = terms([found[each.order_line_id] for each in wanted.lines])
         goods = goods_of(wanted.lines, found)
-        announced = await self._announced(order, wanted, agreed.price(wanted.method), goods)
+        announced = await self._announced(order, wanted, agreed, goods)
         row = await self.make(new, order, announced, goods)
         return await self._approve(row, order) if agreed.auto_approve else row
 
-    async def _announced(self, order: OrderRow, wanted: NewReturn, price: int, goods: Sequence[Goods]) -> Announced:
+    async def _announced(self, order: OrderRow, wanted: NewReturn, agreed: Terms, goods: Sequence[Goods]) -> Announced:
         place = await self.place(wanted.location_id) if wanted.location_id else None
         announced = Announced(
-            method=wanted.method, currency=order.currency, price=price, location_id=place.id if place else None
+            method=wanted.method,
+            currency=order.currency,
+            price=agreed.price(wanted.method),
+            location_id=place.id if place else None,
+            expires_at=agreed.latest_by + AWAITED,
         )
         if wanted.method is ReturnMethod.IN_STORE:
             return announced
@@ -107,14 +115,8 @@ class Desk(Record):
         way = await carrier_way(self.connection, snapshot, order, units, to=announced.location_id, now=self.now)
         if way is None:
             raise ReturnNotEligible(message="No carrier brings this back in one parcel.", path=("method",))
-        return Announced(
-            method=wanted.method,
-            currency=order.currency,
-            price=price,
-            location_id=way[0].id,
-            carrier=snapshot.services[way[1]].carrier,
-            service_code=way[1],
-        )
+        carrier = snapshot.services[way[1]].carrier
+        return replace(announced, location_id=way[0].id, carrier=carrier, service_code=way[1])
 
     async def approve(self, return_id: UUID) -> ReturnRow:
         """Let it come back; a carrier's label is made as soon as this is committed."""
@@ -122,6 +124,11 @@ class Desk(Record):
         if row.status == ReturnStatus.APPROVED:
             return row
         require(ReturnAction.APPROVE, row, self.viewer)
+        await self.connection.execute(
+            "UPDATE customer_return SET expires_at = greatest(expires_at, $2) WHERE id = $1",
+            row.id,
+            self.now + AWAITED,
+        )
         return await self._approve(row, order)
 
     async def _approve(self, row: ReturnRow, order: OrderRow | None) -> ReturnRow:
@@ -144,10 +151,19 @@ class Desk(Record):
         if row.status == ReturnStatus.CANCELLED:
             return row
         require(ReturnAction.CANCEL, row, self.viewer)
+        return await self._call_off(row, order)
+
+    async def expire(self, return_id: UUID) -> None:
+        """Call off what has not come in time; one that has come, is on its way or was called off stays as it is."""
+        row, order = await self.lock(return_id)
+        if row.expires_at is not None and row.expires_at <= self.now:
+            await self._call_off(row, order, why=": nothing of it has come in time")
+
+    async def _call_off(self, row: ReturnRow, order: OrderRow | None, *, why: str = "") -> ReturnRow:
         await self._forget_parcel(row)
         if row.method == ReturnMethod.CARRIER and row.status == ReturnStatus.APPROVED:
             await set_timer(self.connection, CANCEL, str(row.id), self.now)
-        return await self.write(row, order, ReturnStatus.CANCELLED)
+        return await self.write(row, order, ReturnStatus.CANCELLED, why=why)
 
     async def _forget_parcel(self, row: ReturnRow) -> None:
         """Ask after a parcel no more, and keep no label, which says where somebody lives."""
@@ -201,8 +217,8 @@ class Desk(Record):
             """
             INSERT INTO customer_return (id, number, order_id, shipment_id, status, method, announced_location_id,
                                          requested_at, currency, price, carrier, carrier_service_code, tracking_number,
-                                         parcel_number, parcel_status, version)
-            VALUES ($1, 'R' || nextval('return_number'), $2, $3, 'REQUESTED', $4, $5, $6, $7, $8, $9, $10, $11,
+                                         expires_at, parcel_number, parcel_status, version)
+            VALUES ($1, 'R' || nextval('return_number'), $2, $3, 'REQUESTED', $4, $5, $6, $7, $8, $9, $10, $11, $12,
                     CASE WHEN $10::varchar IS NOT NULL THEN nextval('shipment_number') END,
                     CASE WHEN $10::varchar IS NOT NULL THEN 'CREATED' END, 0)
             """,
@@ -217,6 +233,7 @@ class Desk(Record):
             announced.carrier,
             announced.service_code,
             announced.tracking_number,
+            announced.expires_at,
         )
         await self.connection.executemany(
             """

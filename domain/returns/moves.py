@@ -42,8 +42,10 @@ BY_ITSELF = (
     Edge(_S.APPROVED, _S.IN_TRANSIT, "tracking"),
     Edge(_S.REQUESTED, _S.RECEIVED, "at a counter"),
     Edge(_S.REQUESTED, _S.IN_TRANSIT, "undelivered"),
+    Edge(_S.REQUESTED, _S.CANCELLED, "expire"),
+    Edge(_S.APPROVED, _S.CANCELLED, "expire"),
 )
-"""What happens without an action: a carrier reports, goods are registered at a counter, or were not delivered."""
+"""What happens without an action: a carrier reports, goods are shown at a counter, not delivered, or never come."""
 
 
 def edges() -> list[Edge]:
@@ -69,7 +71,7 @@ SENTENCES: Mapping[ReturnStatus, str] = {
     _S.RECEIVED: "{place} received return {number}.",
     _S.INSPECTED: "{place} inspected return {number}.",
     _S.CLOSED: "Return {number} was closed: {refund} to refund.",
-    _S.CANCELLED: "Return {number} was cancelled.",
+    _S.CANCELLED: "Return {number} was cancelled{why}.",
 }
 
 

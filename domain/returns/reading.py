@@ -35,6 +35,8 @@ class ReturnRow(Row):
     tracking_number: str | None
     tracking_url: str | None
     label_key: str | None
+    expires_at: datetime | None
+    """When it is called off, while nothing has come and nothing is known to be on its way; else None."""
     version: int
     refund: int
     """What the shopper gets back for all lines, less what the way back costs."""

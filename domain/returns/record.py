@@ -52,7 +52,13 @@ class Record:
         """Write a status, and tell it; one that is not new is told to the feed only."""
         check_step(NEXT, ReturnStatus(row.status), status)
         await self.connection.execute(
-            "UPDATE customer_return SET status = $2, version = version + 1 WHERE id = $1", row.id, status
+            """
+            UPDATE customer_return SET status = $2::text, version = version + 1,
+                   expires_at = CASE WHEN $2::text IN ('REQUESTED', 'APPROVED') THEN expires_at END
+             WHERE id = $1
+            """,
+            row.id,
+            status,
         )
         (changed,) = await returns(self.connection, [row.id])
         if status != row.status or what:

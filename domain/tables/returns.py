@@ -45,6 +45,7 @@ class Return(SQLModel, table=True):
         sa.Index("customer_return_order", "order_id"),
         sa.Index("customer_return_requested", "requested_at", "id"),
         sa.Index("customer_return_tracking_number", "tracking_number"),
+        sa.Index("customer_return_expires_at", "expires_at", postgresql_where=sa.text("expires_at IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -67,6 +68,7 @@ class Return(SQLModel, table=True):
     tracking_url: str | None = None
     label_key: str | None = Field(default=None, unique=True)
     version: int
+    expires_at: datetime | None = Field(default=None, sa_type=moment())
 
 
 class ReturnLine(SQLModel, table=True):

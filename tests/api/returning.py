@@ -6,7 +6,7 @@ from domain.vocabulary import Role
 from tests.api.house import ERROR, House
 from tests.api.test_shipments import hand_over, packed, record
 
-RETURN = """id number status method version allowedActions labelUrl trackingNumber requestedAt receivedAt
+RETURN = """id number status method version allowedActions labelUrl trackingNumber requestedAt receivedAt expiresAt
     refund { amount currency } price { amount } order { number }
     announcedLocation { code } receivedLocation { code } timeline { message }
     lines { id sku quantity reason condition disposition explanation transferTo { code } refund { amount } }"""

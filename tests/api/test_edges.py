@@ -41,7 +41,7 @@ FIELDS = {
     "OrderLine": {"everybody": "id sku item quantity unitPrice fulfilled cancelled backordered returned"},
     "Return": {
         "everybody": "id number status order method lines announcedLocation receivedLocation receivedAt requestedAt "
-        "price refund labelUrl trackingNumber allowedActions version",
+        "expiresAt price refund labelUrl trackingNumber allowedActions version",
         "staff": "timeline",
     },
     "ReturnLine": {

@@ -10,6 +10,8 @@ import pytest
 
 from app import workers
 from domain import feed, inventory
+from domain.returns import expiry
+from domain.timers import run_due
 from domain.vocabulary import Role
 from schema.webhooks import delivery_of
 from tests.api.house import House, know, opened
@@ -258,6 +260,45 @@ async def test_policies_say_until_when_for_how_much_and_whether_somebody_has_to_
     assert (late["__typename"], late["code"], late["path"]) == (
         "ReturnNotEligibleError", "RETURN_NOT_ELIGIBLE", ["lines", "0", "quantity"],
     )  # fmt: skip
+
+
+async def test_a_return_of_which_nothing_comes_expires_two_weeks_after_its_last_day_and_may_be_asked_for_again(
+    house: House,
+) -> None:
+    await open_counters(house)
+    order = await delivered(house, ("pen", 4))
+    (last_day,) = {each["latestBy"] for each in (await options(house, order))["options"]}
+    sent, gone = [await request(house, order, 1, method="CARRIER", key=key) for key in ("sent", "gone")]
+    sent, gone = [await until(house, each["id"], "labelUrl") for each in (sent, gone)]
+    await record(house, sent["trackingNumber"], "IN_TRANSIT")
+    await save_policy(house, autoApprove=False)
+    slow, unheard = [await request(house, order, 1, key=key) for key in ("slow", "unheard")]
+    expires_at = datetime.fromisoformat(last_day) + timedelta(days=14)
+    for each, waits in ((sent, None), (gone, expires_at), (slow, expires_at), (unheard, expires_at)):
+        found = (await until(house, each["id"], "status"))["expiresAt"]
+        assert (found and datetime.fromisoformat(found)) == waits
+    house.clock[0] = expires_at - timedelta(days=10)
+    slow = await step(house, "approveReturn", slow)
+    assert datetime.fromisoformat(slow["expiresAt"]) == house.now + timedelta(days=14)
+    assert house.gateway is not None
+    database, places = house.gateway.database, house.gateway.networks
+    handlers = {expiry.LOOK: expiry.look, expiry.EXPIRY: expiry.handler(places)}
+    async with following(house, UPDATES, Role.OPERATIONS, order=order["id"]) as told:
+        house.clock[0] = expires_at
+        for _ in range(2):  # beside the house's own
+            await asyncio.gather(*(run_due(database, handlers, now=house.now) for _ in range(3)))
+        assert {(each["return"]["number"], each["status"]) for each in await take(told, 2)} == {
+            (back["number"], "CANCELLED") for back in (gone, unheard)
+        }
+        assert told.empty()
+    ended = await step(house, "cancelReturn", gone)  # which changes nothing any more
+    assert (ended["status"], ended["labelUrl"], ended["expiresAt"]) == ("CANCELLED", None, None)
+    said = f"Return {gone['number']} was cancelled: nothing of it has come in time."
+    assert [each["message"] for each in ended["timeline"]].count(said) == 1
+    assert [(await until(house, each["id"], "status"))["status"] for each in (sent, slow)] == ["IN_TRANSIT", "APPROVED"]
+    assert (await receive(house, gone, "SM"))["__typename"] == "NotFoundError"
+    await save_policy(house, days=90)
+    assert (await options(house, order))["lines"][0]["returnable"] == 2
 
 
 async def test_no_more_comes_back_than_came_and_a_repeated_request_is_one(house: House) -> None:
