@@ -1,4 +1,8 @@
-"""A location closes: its open work, and what orders wait for from there or to there, is routed anew."""
+"""A location closes: its open work, and what orders wait for from there or to there, is routed anew.
+
+Other transfers from there or to there that nobody has dispatched yet are called off; what is on its way arrives, and is
+received or called off by people.
+"""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,7 +31,7 @@ async def _handle(networks: Networks, connection: Connection, key: str, now: dat
     if closed["id"]:
         await Desk(connection=connection, networks=networks, viewer=SYSTEM, now=now).shut(closed["id"])
         await set_timer(connection, CLOSING, key, now)
-    elif transfer := await connection.fetchrow(_NEXT_TRANSFER, UUID(key)):
+    elif transfer := await connection.fetchrow(_NEXT_TRANSFER, UUID(key), closed["updated_at"]):
         if transfer["status"] == TransferStatus.REQUESTED:
             await transfers.cancel_transfer(connection, networks, transfer["id"], viewer=SYSTEM, now=now)
         else:
@@ -45,11 +49,12 @@ SELECT l.updated_at, a.id
  WHERE l.id = $1 AND l.status = 'CLOSED'
  ORDER BY a.due_at, a.id LIMIT 1
 """
+# Who asks for a transfer once the location has closed clears it out, or fills it before it opens.
 _NEXT_TRANSFER = """
 SELECT t.id, t.status FROM transfer t
- WHERE t.order_id IS NOT NULL
-   AND (t.status = 'REQUESTED' AND $1 IN (t.from_location_id, t.to_location_id)
-        OR t.status = 'IN_TRANSIT' AND t.to_location_id = $1)
-   AND EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = t.id AND l.bound > 0)
+ WHERE t.status = 'REQUESTED' AND $1 IN (t.from_location_id, t.to_location_id)
+       AND (t.order_id IS NOT NULL OR t.created_at <= $2)
+    OR t.status = 'IN_TRANSIT' AND t.to_location_id = $1
+       AND EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = t.id AND l.bound > 0)
  ORDER BY t.id LIMIT 1
 """

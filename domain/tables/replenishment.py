@@ -40,6 +40,7 @@ class Transfer(SQLModel, table=True):
     __table_args__ = (
         sa.Index("transfer_created", "created_at", "id"),
         sa.Index("transfer_order", "order_id", postgresql_where=sa.text("order_id IS NOT NULL")),
+        sa.Index("transfer_open", "id", postgresql_where=sa.text("status IN ('REQUESTED', 'IN_TRANSIT')")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -115,7 +115,7 @@ VALUES = {
     "LocationStatus": {
         "ACTIVE": "It takes work.",
         "SUSPENDED": "It finishes what it has and takes no more.",
-        "CLOSED": "It does nothing; its open work is routed anew.",
+        "CLOSED": "It does nothing; its open work is routed anew, transfers not dispatched yet are called off.",
     },
     "MovementReason": {
         "RECEIVED": "A supplier brought it.",

@@ -1,10 +1,14 @@
 """What becomes of the work of a location that is suspended, or that closes."""
 
 import asyncio
+from datetime import timedelta
 
+from domain import closing
+from domain.network import CLOSING
 from domain.vocabulary import Role
 from tests.api.house import House
 from tests.api.test_store_work import picking, placed, report
+from tests.api.test_transfers import create, level, receive, step
 
 
 async def set_status(house: House, code: str, status: str) -> None:
@@ -19,6 +23,14 @@ async def ends(house: House, order: str, *statuses: str) -> list[tuple[str, str]
         while [work["status"] for work in await house.work(order)] != list(statuses):
             await asyncio.sleep(0.05)
     return [(work["location"]["code"], work["status"]) for work in await house.work(order)]
+
+
+async def due(house: House) -> bool:
+    """Say whether somebody has yet to look whether a closed location has anything left."""
+    assert house.gateway is not None
+    async with house.gateway.database.reading() as connection:
+        query = "SELECT true FROM timer WHERE kind = $1 AND due_at <= $2"
+        return bool(await connection.fetchval(query, CLOSING, house.now))
 
 
 async def test_a_suspended_location_finishes_what_it_has_and_takes_nothing_new(house: House) -> None:
@@ -52,6 +64,31 @@ async def test_what_a_closed_location_has_packed_is_put_back_there_and_sent_from
     assert await house.levels("pen") == {"SM": (10, 2, 8), "SN": (10, 2, 8)}
     await house.do("restockAssignment", work["id"], "SM")
     assert (await house.levels("pen"))["SM"] == (10, 0, 10)
+
+
+async def test_what_nobody_has_dispatched_from_or_to_a_location_that_closes_is_called_off(house: House) -> None:
+    ends = {"out": ("SM", "SN"), "in": ("WB", "SM"), "on its way": ("WB", "SM"), "elsewhere": ("WB", "SN")}
+    made = {key: (await create(house, [("mug", 1)], *each, key=key, by=each[1]))["id"] for key, each in ends.items()}
+    await step(house, "dispatchTransfer", made["on its way"])
+
+    async def statuses() -> list[str]:
+        query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Transfer { status } } }"
+        return [each["status"] for each in await house.ask(Role.OPERATIONS, query, ids=list(made.values()))]
+
+    await set_status(house, "SM", "CLOSED")
+    async with asyncio.timeout(10):
+        while await statuses() != ["CANCELLED", "CANCELLED", "IN_TRANSIT", "REQUESTED"]:
+            await asyncio.sleep(0.05)
+    assert (await level(house, "SM"), await level(house, "WB")) == ((4, 0, 4, 1), (49, 1, 48, 0))
+    house.clock[0] += timedelta(seconds=1)
+    made["left over"] = (await create(house, [("mug", 4)], "SM", "WB", key="left over"))["id"]
+    house.clock[0] += closing.LOOKS_AGAIN
+    async with asyncio.timeout(10):
+        while await due(house):
+            await asyncio.sleep(0.05)
+    assert (await statuses())[-1] == "REQUESTED"
+    await receive(house, made["on its way"], [("mug", 1)])
+    assert await level(house, "SM") == (5, 4, 1, 0)
 
 
 async def test_an_order_that_only_the_closed_location_could_do_is_unroutable_until_it_opens(house: House) -> None:
