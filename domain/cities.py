@@ -67,31 +67,36 @@ async def cities() -> Cities:
     """Return the cities, which a process reads once, however many ask. Raises RuntimeError where that fails."""
     if _World.cities is None:
         if _World.reading is None or _World.reading.done():
-            _World.reading = asyncio.create_task(_read(user_cache_path("crossdock")), name="cities")
+            _World.reading = asyncio.create_task(_read(), name="cities")
         _World.cities = await asyncio.shield(_World.reading)
     return _World.cities
 
 
-async def _read(folder: Path) -> Cities:
-    """Map the file in a folder; where there is none, have it made, and keep it there where that can be."""
-    with suppress(OSError, ValueError):
-        return Cities.load(folder / FILE)
-    with TemporaryDirectory(prefix="crossdock-") as made:
-        path = Path(made) / FILE
-        await _made(path)
-        _keep(path, folder)
-        return Cities.load(path)
+async def _read() -> Cities:
+    """Map the file that the user keeps; where there is none, have it made, and keep it if that can be."""
+    with suppress(OSError, ValueError, RuntimeError):
+        return Cities.load(_kept())
+    with TemporaryDirectory(prefix="crossdock-") as folder:
+        made = Path(folder) / FILE
+        await _make(made)
+        with suppress(OSError, RuntimeError):
+            _keep(made, _kept())
+        return Cities.load(made)
 
 
-def _keep(path: Path, folder: Path) -> None:
-    """Keep a file where the next process looks for it, whole or not at all."""
-    with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        halfway = shutil.copyfile(path, folder / f"{FILE}.{os.getpid()}")
-        halfway.replace(folder / FILE)
+def _kept() -> Path:
+    """Return where the file is looked for. Raises RuntimeError for a user without a home."""
+    return user_cache_path("crossdock") / FILE
 
 
-async def _made(path: Path) -> None:
+def _keep(made: Path, kept: Path) -> None:
+    """Copy a file, whole or not at all."""
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    halfway = shutil.copyfile(made, kept.with_suffix(f".{os.getpid()}"))
+    halfway.replace(kept)
+
+
+async def _make(path: Path) -> None:
     command = (sys.executable, "-P", "-m", "domain.cities", str(path))
     process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stderr=PIPE)
     try:

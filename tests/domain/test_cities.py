@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain import cities as world
-from domain.cities import FILE, _keep, cities
+from domain.cities import FILE, cities
 from tests.api.house import opened
 
 
@@ -34,18 +34,14 @@ async def test_a_gateway_has_them_read_as_it_starts_once_however_many_ask_and_ke
     assert kept.find("DE", "Köln") == first.find("DE", "cologne") is not None
 
 
-async def test_reading_that_fails_says_so_and_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_that_fails_says_so_and_is_tried_again_also_without_a_home(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless(_: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
     monkeypatch.setattr(world.sys, "executable", "false")
-    for _ in range(2):
+    for where in (lambda _: folder, homeless):
+        monkeypatch.setattr(world, "user_cache_path", where)
         with pytest.raises(RuntimeError, match="could not be read"):
             await cities()
-
-
-def test_a_file_is_kept_whole_or_not_at_all(folder: Path, tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    made.write_bytes(b"whole")
-    _keep(made, folder / FILE)
-    _keep(tmp_path / "nothing", folder)
-    assert (folder / FILE).read_bytes() == b"half a file"
-    _keep(made, folder / "new")
-    assert [path.read_bytes() for path in (folder / "new").iterdir()] == [b"whole"]
