@@ -12,7 +12,7 @@ from app.documents import Document, Documents
 from app.execution import Schema
 from app.faults import present
 from app.limits import Limits
-from app.rates import Left, RateLimited, Rates, buckets
+from app.rates import Buckets, Left, MemoryBuckets, RateLimited, Rates
 from app.settings import Settings
 from app.trusted import check, manifest
 from domain.viewer import Viewer
@@ -139,10 +139,18 @@ def opened_gate(settings: Settings, schema: Schema) -> Gate:
     )
     schema.time_limit = timedelta(seconds=settings.operation_seconds)
     check(schema.documents)
-    rates = Rates(settings.rate, buckets(settings.rate_redis_url)) if settings.rate else None
+    rates = Rates(settings.rate, _buckets(settings.rate_redis_url)) if settings.rate else None
     bodies = BodyLimits(bytes=settings.max_body_bytes, wait=timedelta(seconds=settings.body_seconds))
     costs = {**LIMITS, **(settings.max_cost or {})}
     return Gate(documents=schema.documents, limits=costs, rates=rates, bodies=bodies)
+
+
+def _buckets(url: str | None) -> Buckets:
+    if url is None:
+        return MemoryBuckets()
+    from app.redis import RedisBuckets  # to import it takes a tenth of the time in which a gateway starts
+
+    return RedisBuckets(url)
 
 
 def _misplaced(kind: OperationType) -> Refused:

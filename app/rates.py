@@ -11,34 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from domain.viewer import Viewer
 from domain.vocabulary import Role
 
-log = structlog.get_logger(__name__)
-
 SECONDS = 60
 KEPT_BUCKETS = 100_000
-REDIS_SECONDS = 0.25
-
-POUR = """
-local spoken = redis.call('TIME')
-local now = spoken[1] + spoken[2] / 1000000
-local points, size, seconds = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local held = redis.call('HMGET', KEYS[1], 'level', 'at')
-local gone = (now - (tonumber(held[2]) or now)) * size / seconds
-local level = math.max(0, (tonumber(held[1]) or 0) - math.max(0, gone))
-if level + points > size then
-  return {0, tostring(level)}
-end
-level = level + points
-redis.call('HSET', KEYS[1], 'level', tostring(level), 'at', tostring(now))
-redis.call('PEXPIRE', KEYS[1], math.ceil(level / size * seconds * 1000) + 1000)
-return {1, tostring(level)}
-"""
 
 
 class Buckets(Protocol):
@@ -71,33 +48,6 @@ class MemoryBuckets:
         if len(self._kept) > KEPT_BUCKETS:
             self._kept.popitem(last=False)
         return fits, level + points * fits
-
-
-class RedisBuckets:
-    """Buckets that all processes share. While Redis is away, each process keeps its own."""
-
-    def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
-        self._pour = self._redis.register_script(POUR)
-        self._own = MemoryBuckets()
-
-    async def pour(self, key: str, points: int, size: int) -> tuple[bool, float]:
-        """Pour points into a bucket of this size, if they fit; say whether they did, and how full it is."""
-        try:
-            fits, level = await self._pour(keys=[f"crossdock:rate:{key}"], args=[points, size, SECONDS])
-        except (RedisError, OSError) as error:
-            log.warning("rate_limit_unshared", error=str(error) or type(error).__name__)
-            return await self._own.pour(key, points, size)
-        return bool(fits), float(level)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
-
-
-def buckets(url: str | None) -> Buckets:
-    """Return the buckets in this Redis, or those of this process."""
-    return MemoryBuckets() if url is None else RedisBuckets(url)
 
 
 class RateLimited(Exception):

@@ -12,11 +12,8 @@ from typing import TypeAlias
 
 import asyncpg
 import structlog
-from broadcaster import Broadcast, BroadcastBackend, Event
+from broadcaster import Broadcast, BroadcastBackend
 from broadcaster._base import Subscriber
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from app.background import running
 from domain.transaction import Wake
@@ -106,7 +103,7 @@ async def _postgres(dsn: str, heard: Heard, lost: Lost) -> AsyncIterator[Send]:
 
 @asynccontextmanager
 async def _broker(url: str, heard: Heard, lost: Lost) -> AsyncIterator[Send]:
-    backend = None if url.startswith("memory:") else _Redis(url, lost)
+    backend = None if url.startswith("memory:") else _redis(url, lost)
     broadcast = Broadcast(url, backend=backend)
     async with AsyncExitStack() as stack:
         if backend is not None:
@@ -119,53 +116,13 @@ async def _broker(url: str, heard: Heard, lost: Lost) -> AsyncIterator[Send]:
         yield lambda: broadcast.publish(CHANNEL, "")
 
 
+def _redis(url: str, lost: Lost) -> BroadcastBackend:
+    from app.redis import RedisLine  # to import it takes a tenth of the time in which a gateway starts
+
+    return RedisLine(url, lost)
+
+
 async def _read(subscriber: Subscriber, heard: Heard) -> None:
     while True:
         await subscriber.get()
         heard()
-
-
-class _Redis(BroadcastBackend):
-    """Redis for Broadcast.
-
-    The one it brings begins to read before its subscription stands, and sleeps then; and it cannot be closed once the
-    server is gone. This one fails, is closed, and is opened anew by whoever holds it.
-    """
-
-    def __init__(self, url: str, lost: Lost) -> None:
-        self._lost = lost
-        self._failure: Exception | None = None
-        self._client = Redis.from_url(url, socket_connect_timeout=ECHO_SECONDS, retry=Retry(NoBackoff(), 0))
-        self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
-        self._subscribed = asyncio.Event()
-
-    async def connect(self) -> None:
-        await self._client.ping()
-
-    async def disconnect(self) -> None:
-        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
-        await self._client.aclose()
-
-    async def subscribe(self, channel: str) -> None:
-        await self._pubsub.subscribe(channel)
-        self._subscribed.set()
-
-    async def unsubscribe(self, channel: str) -> None:
-        """Leave it to `disconnect`: nothing else is subscribed."""
-
-    async def publish(self, channel: str, message: str) -> None:
-        if self._failure is not None:
-            raise self._failure
-        await self._client.publish(channel, message)
-
-    async def next_published(self) -> Event:
-        await self._subscribed.wait()
-        try:
-            while True:
-                message = await self._pubsub.get_message(timeout=None)
-                if message is not None:
-                    return Event(message["channel"].decode(), message["data"].decode())
-        except Exception as error:
-            self._failure = error
-            self._lost()
-            raise

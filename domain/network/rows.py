@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import TypedDict, TypeVar
 from uuid import UUID
 
-from domain.tables.network import CarrierService, Location
 from domain.transaction import Connection, Row
 
 Columns = Mapping[str, object]
@@ -130,14 +129,13 @@ async def _write(connection: Connection, sql: str, rows: Sequence[Columns], reco
     return written
 
 
-def _upsert(table: type[Location] | type[CarrierService]) -> str:
-    name = table.__tablename__
-    columns = [column for column in table.model_fields if column not in {"id", "code"}]
+def _upsert(name: str, record: type[Row]) -> str:
+    columns = [column for column in record.__annotations__ if column not in {"id", "code"}]
     return (
         f"INSERT INTO {name} SELECT * FROM jsonb_populate_recordset(NULL::{name}, $1) "  # noqa: S608 - our own names
         f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = EXCLUDED.{column}' for column in columns)} RETURNING *"
     )
 
 
-_WRITE_LOCATIONS = _upsert(Location)
-_WRITE_CARRIER_SERVICES = _upsert(CarrierService)
+_WRITE_LOCATIONS = _upsert("location", LocationRow)
+_WRITE_CARRIER_SERVICES = _upsert("carrier_service", CarrierServiceRow)

@@ -11,13 +11,14 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-
-import cel
+from typing import TYPE_CHECKING, NamedTuple
 
 from domain.errors import InvalidInput
 from domain.money import to_decimal
 from domain.vocabulary import FulfillmentMethod, ServiceLevel
+
+if TYPE_CHECKING:
+    import cel
 
 LONGEST_CONDITION = 1000
 NEWLINE = "\n"
@@ -54,10 +55,12 @@ class Facts:
         return self._units(sum(worth)) if len(worth) == len(prices) else None
 
     @cached_property
-    def _bound(self) -> tuple[cel.Context, set[str]]:
+    def _bound(self) -> "tuple[cel.Context, set[str]]":
+        import cel
+
         return cel.Context(), set()
 
-    def context(self, names: Collection[str]) -> cel.Context:
+    def context(self, names: Collection[str]) -> "cel.Context":
         """Return the order as CEL sees it, with at least these variables: what was looked at once is converted once."""
         context, bound = self._bound
         for name in set(names) - bound:
@@ -89,7 +92,7 @@ class Condition:
 
     def __init__(self, text: str) -> None:
         """Compile an expression; raise InvalidInput that names the line and the column of the mistake."""
-        self._program = cel.compile(_checked(text)) if text.strip() else None
+        self._program = _compiled(text) if text.strip() else None
         self.variables = VARIABLES.intersection(self._program.variables()) if self._program else frozenset[str]()
         if not isinstance(_tried(self), bool):
             raise _mistake("This is neither true nor false.")
@@ -147,18 +150,20 @@ _SAMPLE = Facts(
 )
 
 
-def _checked(text: str) -> str:
-    """Return the expression, or raise InvalidInput with the place of what CEL or we do not allow."""
+def _compiled(text: str) -> "cel.Program":
+    """Return the expression's program, or raise InvalidInput with the place of what CEL or we do not allow."""
+    import cel  # most gateways have no condition, and it brings a toolkit for terminals along
+
     if len(text) > LONGEST_CONDITION:
         raise _mistake(f"This is {len(text)} characters long; {LONGEST_CONDITION} are allowed.")
     try:
-        cel.compile(text)
+        program = cel.compile(text)
     except ValueError as error:
         found = _CEL_ERROR.search(str(error))
         raise _mistake(f"{found[1]}:{found[2]}: {found[3]}." if found else "This is no CEL expression.") from None
     for at, message in _faults(list(_tokens(text))):
         raise _mistake(f"{text.count(NEWLINE, 0, at) + 1}:{at - text.rfind(NEWLINE, 0, at)}: {message}")
-    return text
+    return program
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -23,7 +23,8 @@ from app.documents import BYTES_A_CHARACTER, Documents
 from app.execution import build_schema
 from app.limits import Limits
 from app.main import create_app
-from app.rates import MemoryBuckets, RateLimited, Rates, RedisBuckets, network
+from app.rates import MemoryBuckets, RateLimited, Rates, network
+from app.redis import RedisBuckets
 from app.settings import Settings, SetupError
 from app.trusted import manifest
 from domain.viewer import Viewer
