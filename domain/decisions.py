@@ -59,6 +59,9 @@ class DecisionRow(Row):
     told: Told
     currency: str
 
+    def __hash__(self) -> int:
+        return hash((self.order_id, self.id))
+
 
 def new_decisions(order_id: UUID, decided: Decided, trigger: RoutingTrigger, *, now: datetime) -> list[NewDecision]:
     """Return the row that keeps a decision, none where nothing was decided.

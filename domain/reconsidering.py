@@ -2,14 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from domain import inventory, orders, policies
 from domain.cart import CartLine, wanted_lines
 from domain.decisions import DecisionRow, explanation_of, parcels_of
+from domain.inventory import Before, ItemRow
 from domain.network import Snapshot
-from domain.orders import OrderRow
+from domain.orders import OrderLineRow, OrderRow
 from domain.places import Address
 from domain.planning.explain import Explanation, explain
 from domain.planning.plan import decide_deliveries, decide_pickups
@@ -18,74 +22,106 @@ from domain.planning.problem import Parcel, Problem
 from domain.transaction import Connection, Database
 from domain.vocabulary import ServiceLevel
 
+AT_ONCE = 20
+"""Of so many decisions the stock of then is held in memory together."""
 
-@dataclass(slots=True, kw_only=True)
-class Why:
-    """Why a decision came out so, found once for all who ask together."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A decision, the order and the lines that it was about, and the policy that it was taken under."""
 
     row: DecisionRow
-    _told: Explanation | None = None
-    _finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    order: OrderRow
+    cart: Sequence[CartLine]
+    policy: Policy
 
-    async def told(self, database: Database, snapshot: Snapshot) -> Explanation:
-        """Return it; see `explained`."""
-        async with self._finding:
-            if self._told is None:
-                self._told = await explained(database, snapshot, self.row)
-        return self._told
+    def before(self) -> Before:
+        """Return which stock it was taken with."""
+        skus = [line.sku for line in self.cart]
+        return Before(skus=skus, channel=self.order.channel, moment=self.row.decided_at)
+
+    def problem(self, snapshot: Snapshot, items: Mapping[str, ItemRow], available: NDArray[np.int64]) -> Problem:
+        """Return what was decided."""
+        order, place = self.order, self.order.pickup_location_id
+        address = Address.from_json(order.ship_to) if order.ship_to else None
+        return Problem(
+            network=snapshot.planner,
+            lines=wanted_lines(self.cart, items),
+            available=available,
+            now=self.row.decided_at,
+            currency=order.currency,
+            country=address.country if address else None,
+            destination=address.position if address else None,
+            levels=(ServiceLevel(order.level),) if order.level else (),
+            pickup_codes=(snapshot.locations[place].code,) if place else None,
+            policy=self.policy,
+            tags=frozenset(order.tags),
+        )
 
 
-async def explained(database: Database, snapshot: Snapshot, row: DecisionRow) -> Explanation:
-    """Return why it was decided so.
+async def explained(database: Database, snapshot: Snapshot, rows: Sequence[DecisionRow]) -> list[Explanation]:
+    """Return why each of at most AT_ONCE decisions was taken so, with as few statements as for one.
 
     A token tells the parcels of its option and not what they were chosen from. That is decided again under the same
     version of the policy, with the stock that the ledger says there was, as if no location had been full; the network,
     safety stock, holdbacks and the order's address are those of now. Unless the same parcels come out, over the same
     distances and at the same cost, only what was chosen is told.
     """
-    told, parcels = explanation_of(row), parcels_of(row)
-    if row.told["why"] is not None or not parcels:
-        return told
-    async with database.reading() as connection:
-        order = await orders.order(connection, row.order_id)
-        of_policy = await policies.versions(connection, [(row.policy_name, row.policy_version)])
-        problems = [await _problem(connection, snapshot, order, row, version.policy) for version in of_policy]
-    for problem in problems:
-        for decision in (decide_pickups if order.pickup_location_id else decide_deliveries)(problem):
-            plan = decision.plan
-            if plan and plan.cost == row.cost and _ways(plan.parcels) == _ways(parcels):
-                return replace(explain(decision), gap=row.gap)
-    return told
+    untold = [row for row in rows if row.told["why"] is None and parcels_of(row)]
+    problems: Mapping[DecisionRow, Problem] = {}
+    if untold:
+        async with database.reading() as connection:
+            problems = await _problems(connection, snapshot, untold)
+    found = []
+    for row in rows:
+        found.append(_again(row, problems[row]) if row in problems else explanation_of(row))
+        await asyncio.sleep(0)  # others are answered between two
+    return found
 
 
-async def _problem(
-    connection: Connection, snapshot: Snapshot, order: OrderRow, row: DecisionRow, policy: Policy
-) -> Problem:
+def _again(row: DecisionRow, problem: Problem) -> Explanation:
+    for decision in (decide_pickups if problem.pickup_codes else decide_deliveries)(problem):
+        plan = decision.plan
+        if plan and plan.cost == row.cost and _ways(plan.parcels) == _ways(parcels_of(row)):
+            return replace(explain(decision), gap=row.gap)
+    return explanation_of(row)
+
+
+async def _problems(
+    connection: Connection, snapshot: Snapshot, rows: Sequence[DecisionRow]
+) -> dict[DecisionRow, Problem]:
+    """Return what was decided; leave out decisions under a policy that was never saved."""
+    versions = await policies.versions(connection, list({(row.policy_name, row.policy_version) for row in rows}))
+    of_name = {(each.policy.name, each.policy.version): each.policy for each in versions}
+    ids = list({row.order_id for row in rows})
+    of_id = {order.id: order for order in await orders.orders(connection, ids)}
+    lines = await orders.lines_of(connection, ids)
+    asked = [
+        _Asked(
+            row=row,
+            order=of_id[row.order_id],
+            cart=_cart(row, lines),
+            policy=of_name[row.policy_name, row.policy_version],
+        )
+        for row in rows
+        if (row.policy_name, row.policy_version) in of_name
+    ]
+    skus = {line.sku for each in asked for line in each.cart}
+    items = {item.sku: item for item in await inventory.items(connection, skus)}
+    available = await inventory.available_before(connection, snapshot, [each.before() for each in asked])
+    return {each.row: each.problem(snapshot, items, units) for each, units in zip(asked, available, strict=True)}
+
+
+def _cart(row: DecisionRow, lines: Sequence[OrderLineRow]) -> list[CartLine]:
+    """Return what of its order's lines was decided on."""
     taken = Counter[str]()
     for parcel in parcels_of(row):
         taken.update({share.sku: share.quantity for share in parcel.shares})
-    cart = [
+    return [
         CartLine(sku=line.sku, quantity=taken[line.sku])
-        for line in await orders.lines_of(connection, [order.id])
-        if taken[line.sku]
+        for line in lines
+        if line.order_id == row.order_id and taken[line.sku]
     ]
-    skus = [line.sku for line in cart]
-    items = {item.sku: item for item in await inventory.items(connection, skus)}
-    left_since = await inventory.left_since(connection, skus, row.decided_at)
-    address = Address.from_json(order.ship_to) if order.ship_to else None
-    return Problem(
-        network=snapshot.planner,
-        lines=wanted_lines(cart, items),
-        available=await inventory.available(connection, skus, snapshot, order.channel, left_since),
-        now=row.decided_at,
-        currency=order.currency,
-        country=address.country if address else None,
-        destination=address.position if address else None,
-        levels=(ServiceLevel(order.level),) if order.level else (),
-        pickup_codes=(snapshot.locations[order.pickup_location_id].code,) if order.pickup_location_id else None,
-        policy=policy,
-        tags=frozenset(order.tags),
-    )
 
 
 def _ways(parcels: Sequence[Parcel]) -> set[tuple[object, ...]]:

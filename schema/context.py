@@ -19,6 +19,7 @@ from domain import (
     orders,
     policies,
     receipts,
+    reconsidering,
     reservations,
     returns,
     shipments,
@@ -26,9 +27,11 @@ from domain import (
     webhooks,
 )
 from domain.availability import Stock
+from domain.decisions import DecisionRow
 from domain.feed import Cursor, Feed
 from domain.network import Networks, Snapshot
 from domain.placement import Placement
+from domain.planning.explain import Explanation
 from domain.promises import Promises
 from domain.reservations import Terms
 from domain.transaction import Connection, Database
@@ -193,6 +196,14 @@ class Context:
             if self._snapshot is None:
                 self._snapshot = await self.networks.current()
         return self._snapshot
+
+    async def why(self, row: DecisionRow) -> Explanation:
+        """Return why a decision was taken so, found together with the others that are asked for."""
+
+        async def explain(rows: list[DecisionRow]) -> list[Explanation]:
+            return await reconsidering.explained(self.database, await self.network(), rows)
+
+        return await self.loaders.alike("why", explain, reconsidering.AT_ONCE).load(row)
 
     def narrowed(self, location_id: UUID | None) -> list[UUID] | None:
         """Return the locations to list the work of: the one asked for, less what the viewer may not see; None: all."""

@@ -14,7 +14,6 @@ from domain.network import Snapshot
 from domain.planning import explain
 from domain.planning import policy as rules
 from domain.policies import Version
-from domain.reconsidering import Why
 from domain.simulation import Simulation
 from domain.vocabulary import FenceKind, LocationKind, RatingKind, RoutingTrigger
 from schema.context import Info
@@ -195,7 +194,6 @@ def _candidates(
 )
 class RoutingDecision(Node):
     row: strawberry.Private[DecisionRow]
-    why: strawberry.Private[Why]
     decided_at: datetime
     trigger: RoutingTrigger
     policy_name: str
@@ -209,7 +207,6 @@ class RoutingDecision(Node):
         return cls(
             id=global_id("RoutingDecision", row.order_id, row.id),
             row=row,
-            why=Why(row=row),
             decided_at=row.decided_at,
             trigger=RoutingTrigger(row.trigger),
             policy_name=row.policy_name,
@@ -232,7 +229,7 @@ class RoutingDecision(Node):
         return [FenceCount(fence=fence, locations=count) for fence, count in (await self._told(info)).stopped.items()]
 
     async def _told(self, info: Info) -> explain.Explanation:
-        return await self.why.told(info.context.database, await info.context.network())
+        return await info.context.why(self.row)
 
     @edge(allow=OFFICE)
     async def order(self, info: Info) -> Order:

@@ -1,8 +1,11 @@
 """Stock and items as they are read."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from types import MappingProxyType
+from typing import TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -15,6 +18,17 @@ from domain.paging import Listing
 from domain.transaction import Connection
 
 EMPTY: Mapping[tuple[str, UUID], int] = MappingProxyType({})
+_Units: TypeAlias = tuple[str, UUID, int]
+"""A SKU, a location, and how many units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What was available of items through a channel just before a moment."""
+
+    skus: Sequence[str]
+    channel: str
+    moment: datetime
 
 
 async def available(
@@ -28,51 +42,95 @@ async def available(
 
     Units that are `freed` (by SKU and location) count as if they were not reserved any more.
     """
-    rows = await connection.fetch(
+    quantities = _at_sites(await _unreserved(connection, skus), skus, snapshot, freed)
+    return await hold_back(connection, quantities, skus, snapshot, channel)
+
+
+async def available_before(
+    connection: Connection, snapshot: Snapshot, asked: Sequence[Before]
+) -> list[NDArray[np.int64]]:
+    """Return what `available` would have returned for each that is asked, by the ledger; holdbacks are those of now."""
+    skus = list({sku for each in asked for sku in each.skus})
+    rows: dict[str, list[_Units]] = {sku: [] for sku in skus}
+    for row in await _unreserved(connection, skus):
+        rows[row[0]].append(row)
+    left = await _left_since(connection, asked)
+    kept = await holdbacks(connection, list({each.channel for each in asked}), skus)
+    found = []
+    for each in asked:
+        freed = {key: units for sku in each.skus for key, units in left.get((sku, each.moment), {}).items()}
+        quantities = _at_sites(chain.from_iterable(rows[sku] for sku in each.skus), each.skus, snapshot, freed)
+        held = [row for row in kept if row.channel == each.channel and row.sku in each.skus]
+        found.append(_less(quantities, held, each.skus, snapshot))
+    return found
+
+
+async def _unreserved(connection: Connection, skus: Sequence[str]) -> list[_Units]:
+    rows: list[_Units] = await connection.fetch(
         "SELECT sku, location_id, on_hand - reserved - safety_stock FROM stock WHERE sku = ANY($1)", skus
     )
+    return rows
+
+
+def _at_sites(
+    rows: Iterable[_Units], skus: Sequence[str], snapshot: Snapshot, freed: Mapping[tuple[str, UUID], int]
+) -> NDArray[np.int64]:
     quantities = np.zeros((len(snapshot.planner.sites), len(skus)), np.int64)
     columns = {sku: n for n, sku in enumerate(skus)}
     for sku, location_id, quantity in rows:
         site = snapshot.site_by_id.get(location_id)
         if site is not None:
             quantities[site, columns[sku]] = max(quantity + freed.get((sku, location_id), 0), 0)
-    return await hold_back(connection, quantities, skus, snapshot, channel)
+    return quantities
 
 
-async def left_since(connection: Connection, skus: Sequence[str], moment: datetime) -> Mapping[tuple[str, UUID], int]:
-    """Return by how many units less is available of each SKU at each location than before a moment, by the ledger.
+async def _left_since(
+    connection: Connection, asked: Sequence[Before]
+) -> dict[tuple[str, datetime], dict[tuple[str, UUID], int]]:
+    """Return, by SKU and moment, how many units less than before it are available at each location, by the ledger.
 
-    Negative where there is more.
+    Negative where there are more.
     """
+    wanted = list({(sku, each.moment) for each in asked for sku in each.skus})
     rows = await connection.fetch(
         """
-        SELECT sku, location_id, sum(reserved_delta - on_hand_delta)::int
-          FROM (
-               SELECT m.sku, m.location_id, m.on_hand_delta, m.reserved_delta
+        SELECT sku, moment, location_id, sum(reserved_delta - on_hand_delta)::int
+          FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS w(sku, moment, least)
+         CROSS JOIN LATERAL (
+               SELECT m.location_id, m.on_hand_delta, m.reserved_delta
                  FROM stock s JOIN stock_movement m USING (sku, location_id)
-                WHERE s.sku = ANY ($1) AND m.id >= $2 AND m.occurred_at >= $3
+                WHERE s.sku = w.sku AND m.id >= w.least AND m.occurred_at >= w.moment
                 UNION ALL
-               SELECT c.sku, c.location_id, c.on_hand_delta, c.reserved_delta
-                 FROM unnest($1::text[]) AS w(sku) CROSS JOIN LATERAL counted_movement() c
-                WHERE c.of_skus @> ARRAY[w.sku] AND c.sku = w.sku AND c.run_id >= $2 AND c.occurred_at >= $3
+               SELECT c.location_id, c.on_hand_delta, c.reserved_delta
+                 FROM counted_movement() c
+                WHERE c.of_skus @> ARRAY[w.sku] AND c.sku = w.sku AND c.run_id >= w.least
+                  AND c.occurred_at >= w.moment
                ) moved
-         GROUP BY sku, location_id
+         GROUP BY sku, moment, location_id
         """,
-        skus,
-        least_id(moment),
-        moment,
+        [sku for sku, _ in wanted],
+        [moment for _, moment in wanted],
+        [least_id(moment) for _, moment in wanted],
     )
-    return {(sku, location_id): units for sku, location_id, units in rows}
+    left: dict[tuple[str, datetime], dict[tuple[str, UUID], int]] = {}
+    for sku, moment, location_id, units in rows:
+        left.setdefault((sku, moment), {})[sku, location_id] = units
+    return left
 
 
 async def hold_back(
     connection: Connection, quantities: NDArray[np.int64], skus: Sequence[str], snapshot: Snapshot, channel: str
 ) -> NDArray[np.int64]:
     """Return what is left of quantities, of the shape that `available` returns, without what a channel may not sell."""
+    return _less(quantities, await holdbacks(connection, [channel], skus), skus, snapshot)
+
+
+def _less(
+    quantities: NDArray[np.int64], held: Iterable[HoldbackRow], skus: Sequence[str], snapshot: Snapshot
+) -> NDArray[np.int64]:
     columns = {sku: n for n, sku in enumerate(skus)}
     kept = np.zeros_like(quantities)
-    for row in await holdbacks(connection, channel, skus):
+    for row in held:
         everywhere = row.location_id == EACH_LOCATION
         sites: slice | int | None = slice(None) if everywhere else snapshot.site_by_id.get(row.location_id)
         if sites is not None:
@@ -81,10 +139,10 @@ async def hold_back(
     return sellable
 
 
-async def holdbacks(connection: Connection, channel: str, skus: Sequence[str]) -> list[HoldbackRow]:
-    """Return what a channel may not sell of these items, in no order."""
+async def holdbacks(connection: Connection, channels: Sequence[str], skus: Sequence[str]) -> list[HoldbackRow]:
+    """Return what channels may not sell of these items, in no order."""
     rows: list[HoldbackRow] = await connection.fetch(
-        "SELECT * FROM holdback WHERE channel = $1 AND sku = ANY ($2)", channel, skus, record_class=HoldbackRow
+        "SELECT * FROM holdback WHERE channel = ANY ($1) AND sku = ANY ($2)", channels, skus, record_class=HoldbackRow
     )
     return rows
 

@@ -18,7 +18,7 @@ PLACE = "location { code name }"
 LINE = f"id sku quantity {ITEM}"
 DEEPEST = {
     "orders": f"""{{ orders(first: 50) {{ edges {{ node {{
-        number lines {{ {LINE} }} timeline {{ kind at }} routing {{ id }}
+        number lines {{ {LINE} }} timeline {{ kind at }} routing {{ id candidates {{ chosen }} }}
         assignments {{ number {PLACE} lines {{ id sku {ITEM} }} shipments {{ id lines {{ sku }} events {{ at }} }} }}
         shipments {{ trackingNumber lines {{ sku }} location {{ code }} }} }} }} }} }}""",
     "assignments": f"""{{ assignments(first: 50) {{ edges {{ node {{
@@ -113,8 +113,11 @@ async def test_statements_do_not_grow_with_rows_and_nothing_is_counted_unasked(
     before: dict[str, int] = {}
     await house.place("first", [("mug", 1)])
     for rows in (2, 14):
+        token = (await house.options(("mug", 1), methods=["DELIVERY"], levels=["STANDARD"]))["options"][0]["token"]
         for number in range(rows):
-            placed = await house.place(f"{rows} {number}", [("mug", 1), ("pen", 1), ("lamp", 1)][: 1 + number % 2])
+            wish = {"level": "STANDARD"} if number % 2 else {"optionToken": token}  # which is decided again when asked
+            lines = [("mug", 1), ("pen", 1)][: 1 + number % 2]
+            placed = await house.place(f"{rows} {number}", lines, **wish)
             assert placed["__typename"] == "Order"
         for name, query in DEEPEST.items():
             seen, answer = await statements(query)
