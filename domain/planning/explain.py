@@ -1,6 +1,5 @@
 """Why a plan is as it is: the values that are kept of a decision, and their JSON of at most 8 KB."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from domain.planning.costs import Legs
 from domain.planning.ground import Ground
 from domain.planning.plan import Decision
-from domain.planning.rates import Cover
+from domain.planning.rates import IMPOSSIBLE, Cover
 from domain.planning.solve import exactly
 from domain.vocabulary import FenceKind, RatingKind
 
@@ -104,9 +103,9 @@ def explain(decision: Decision) -> Explanation:
     stopped = [_stopped(ground, *stop) for stop in zip(sites[nearest].tolist(), stops[nearest].tolist(), strict=True)]
     most = MOST_CANDIDATES - len(stopped)
     rated, charged = _open(ground, legs, cover, most=most) if legs and cover else ([], {})
-    by_fence: Counter[FenceKind] = Counter()
+    by_fence: dict[FenceKind, int] = {}
     for screen, count in zip(ground.screens, np.bincount(stops, minlength=len(ground.screens)).tolist(), strict=True):
-        by_fence[screen.kind] += count
+        by_fence[screen.kind] = by_fence.get(screen.kind, 0) + count
     return Explanation(
         cost=decision.plan.cost if decision.plan else 0,
         ratings=charged,
@@ -224,51 +223,51 @@ def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[
     The rank is by how many lots a site's best leg can take, and then by what it charges for them. Beside them is what
     the parcels of the cover are charged together, by rating.
     """
-    takes = legs.rates.fits()
-    counts = np.add.reduce(takes, axis=1, dtype=np.intp)
+    takes, of_leg = legs.rates.fits(), legs.at.sites
+    counts = np.add.reduce(takes, axis=1)
+    senders = np.array([take.leg for take in cover.takes], dtype=np.int64)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
-    takers[legs.at.sites[[take.leg for take in cover.takes]]] = True
-    rivals = _rivals(counts, takers[legs.at.sites], most * len(ground.open))
-    best = rivals[np.lexsort((legs.rates.totals(rivals, takes[rivals]), -counts[rivals]))]
-    ranked = best[_firsts(legs.at.sites[best], takers.size)]
-    taken = takers[legs.at.sites[ranked]]
+    takers[of_leg[senders]] = True
+    rivals = _rivals(counts, takers, of_leg, most * len(ground.open))
+    charged, charges = _charged(legs, cover, np.concatenate((senders, rivals)), takes[rivals])
+    sites, counts = of_leg[rivals], counts[rivals]
+    order = np.argsort(sum(charges.values()) - counts * IMPOSSIBLE, kind="stable")
+    ranked = order[_firsts(sites[order], takers.size)]
+    taken = takers[sites[ranked]]
     chosen = taken.nonzero()[0]
     places = np.concatenate((chosen, (~taken).nonzero()[0][: max(most - chosen.size, 0)]))
     told = ranked[places]
-    charged, columns = _charged(legs, cover, told, takes[told])
     too_few = legs.lots.line.size if ground.problem.policy.most_parcels == 1 else 1
-    sites = ground.problem.network.sites
+    known, kinds = ground.problem.network.sites, tuple(charges)
+    columns = (sites[told], places, counts[told], *(amounts[told] for amounts in charges.values()))
     candidates: list[Candidate] = []
-    columns_of = legs.at.sites[told], places, counts[told]
-    for site, place, count, *amounts in zip(*(c.tolist() for c in columns_of), *columns.values(), strict=True):
-        code, taker = sites[site].code, len(candidates) < chosen.size
+    for site, place, count, *amounts in zip(*(column.tolist() for column in columns), strict=True):
+        code, taker = known[site].code, len(candidates) < chosen.size
         if count < too_few:
             candidates.append(Candidate(code, {}, taker, _too_little(ground, legs, site, count)))
             continue
-        ratings = {kind: amount for kind, amount in zip(columns, amounts, strict=True) if amount}
+        ratings = {kind: amount for kind, amount in zip(kinds, amounts, strict=True) if amount}
         candidates.append(Candidate(code, ratings, taker, None, sum(amounts), place + 1))
     return candidates, charged
 
 
 def _charged(
-    legs: Legs, cover: Cover, told: NDArray[np.int64], takes: NDArray[np.bool_]
-) -> tuple[dict[RatingKind, int], dict[RatingKind, list[int]]]:
-    """Return what the parcels of a cover are charged together, by rating, and what those of other legs are, each alone.
+    legs: Legs, cover: Cover, every: NDArray[np.int64], takes: NDArray[np.bool_]
+) -> tuple[dict[RatingKind, int], dict[RatingKind, NDArray[np.int64]]]:
+    """Return what the parcels of a cover are charged together, by rating, and what those of others are, each alone.
 
-    The others are `told`, for the lots that they take (legs, lots).
+    `every` are the legs of the cover and the others; `takes` the lots that the others take (legs, lots).
     """
     count = len(cover.takes)
-    every = np.zeros((count + told.size, legs.lots.line.size), dtype=np.bool_)
-    for place, take in enumerate(cover.takes):
-        every[place, list(take.lines)] = True
-    every[count:] = takes
-    of_every = np.concatenate((np.array([take.leg for take in cover.takes], dtype=np.int64), told))
-    columns = {kind: amounts.tolist() for kind, amounts in legs.charges(of_every, every).items()}
-    charged = {kind: sum(amounts[:count]) for kind, amounts in columns.items()}
-    each = {kind: amounts[count:] for kind, amounts in columns.items()}
+    parcels = np.zeros((count, takes.shape[1]), dtype=np.bool_)
+    for parcel, take in zip(parcels, cover.takes, strict=True):
+        parcel[list(take.lines)] = True
+    charges = legs.charges(every, np.concatenate((parcels, takes)))
+    charged = {kind: sum(amounts[:count].tolist()) for kind, amounts in charges.items()}
+    each = {kind: amounts[count:] for kind, amounts in charges.items()}
     if legs.free:
         charged[RatingKind.SPLIT] -= legs.free if count else 0
-        each[RatingKind.SPLIT] = [amount - legs.free for amount in each[RatingKind.SPLIT]]
+        each[RatingKind.SPLIT] = each[RatingKind.SPLIT] - legs.free
     return {kind: amount for kind, amount in charged.items() if amount}, each
 
 
@@ -280,17 +279,19 @@ def _firsts(keys: NDArray[np.int64], span: int) -> NDArray[np.bool_]:
     return firsts
 
 
-def _rivals(counts: NDArray[np.int64], takers: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+def _rivals(
+    counts: NDArray[np.int64], takers: NDArray[np.bool_], of_leg: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
     """Return the legs that need a price to rank those that are told: who takes fewer lots comes after them all.
 
-    `counts` is how many lots each leg takes, `takers` which legs are at a chosen site. The sites to be told have no
-    more than `most` legs.
+    `counts` is how many lots each leg takes, `takers` which sites are chosen, `of_leg` the site of each leg. The sites
+    to be told have no more than `most` legs.
     """
     if counts.size <= max(most, FEW_LEGS):
         return np.arange(counts.size)
     with_more = np.cumsum(np.bincount(counts)[::-1])
     least = with_more.size - 1 - int(with_more.searchsorted(most))
-    return np.flatnonzero(counts >= counts[takers].min(initial=least))
+    return np.flatnonzero(counts >= counts[takers[of_leg]].min(initial=least))
 
 
 def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop:
@@ -303,27 +304,30 @@ def _too_little(ground: Ground, legs: Legs, site: int, count: int) -> Stop:
 def _stopped_at(ground: Ground) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the sites of which nothing is left (stopped,), and which screen leaves nothing of each."""
     sites = (~np.logical_or.reduce(ground.open, axis=0)).nonzero()[0]
-    stops = np.full(sites.size, len(ground.screens))
-    legs = np.ones((len(ground.open), sites.size), dtype=np.bool_)
-    gone = np.full(sites.size, not ground.open.size)
-    goods: NDArray[np.bool_] | None = None
-    for screen in ground.screens:
-        passes = screen.passes.take(sites, axis=1)
-        if not np.logical_and.reduce(passes, axis=None):
-            if passes.shape[2] == 1:
-                legs &= passes[..., 0]
-            else:
-                goods = passes if goods is None else goods & passes
-            some = legs if goods is None else legs & np.logical_or.reduce(goods, axis=2)
-            gone = ~np.logical_or.reduce(some, axis=0)
-        # What a screen leaves nothing of, those that follow leave nothing of, either.
-        stops -= gone
+    strict = [
+        place
+        for place, screen in enumerate(ground.screens)
+        if ground.open.size and not np.logical_and.reduce(screen.passes, axis=None)
+    ]
+    legs, goods = np.ones((len(ground.open), sites.size), dtype=np.bool_), np.ones((1, 1, 1), dtype=np.bool_)
+    gone = []
+    for place in strict[:-1]:
+        passes = ground.screens[place].passes.take(sites, axis=1)
+        if passes.shape[2] == 1:
+            legs &= passes[..., 0]
+        else:
+            goods = goods & passes
+        gone.append((place, ~np.logical_or.reduce(legs & np.logical_or.reduce(goods, axis=2), axis=0)))
+    # What a screen leaves nothing of, those that follow leave nothing of, either; the last leaves nothing of any.
+    stops = np.full(sites.size, strict[-1] if strict else 0)
+    for place, nothing in reversed(gone):
+        stops[nothing] = place
     return sites, stops
 
 
 def _nearest(ground: Ground, sites: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return which of the stopped sites came closest to being asked: by the fence, and then by distance."""
-    km = np.zeros(sites.size) if ground.given.km is None else ground.given.km[sites]
+    km = np.zeros(sites.size) if ground.given.km is None else ground.given.km.take(sites)
     return np.lexsort((km, -stops))[:MOST_STOPPED]
 
 
@@ -343,10 +347,10 @@ def _alternatives(decision: Decision) -> list[Alternative]:
     if legs is None or cover is None:
         return []
     covers = exactly(decision.table, MOST_ALTERNATIVES) if decision.table else [cover]
-    sites = decision.ground.problem.network.sites
+    sites, site_of = decision.ground.problem.network.sites, legs.at.sites.item
     told: list[Alternative] = []
     for each in covers:
-        codes = tuple(sites[legs.at.sites[take.leg]].code for take in each.takes)
+        codes = tuple([sites[site_of(take.leg)].code for take in each.takes])
         cost = each.cost - legs.free
         if codes and (len(set(codes)) == len(codes) or all(cost < other.cost for other in told)):
             told.append(Alternative(parcel_count=len(codes), cost=cost, location_codes=codes))

@@ -1,6 +1,6 @@
 """Where a wish may be served from, and how much of each line each location could take for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -24,7 +24,7 @@ class Given:
     `km` is the distance to each site (sites,), None where the destination is unknown. `places` are the screens of the
     policy. `stock` is what may be taken of each line, `usable` of which there is any that this order may have, `enough`
     of which there is all that is `wanted` (sites, lines); they lie in memory line by line, which is quicker. `grams` is
-    the weight of one unit of each line.
+    the weight of one unit of each line, and `heaviest` that of all that is wanted of the heaviest.
     """
 
     problem: Problem
@@ -36,13 +36,14 @@ class Given:
     enough: Mask
     wanted: NDArray[np.int64]
     grams: NDArray[np.int64]
+    heaviest: int
 
 
 def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
     """Return what all wishes of a problem have in common; `km` is the distance to each site, if it is known."""
     kept = [fence.limit for fence in problem.policy.fences if fence.kind is FenceKind.STOCK and fence.limit]
     stock = np.asfortranarray(problem.available)
-    if kept or stock.min(initial=0) < 0:
+    if kept or np.minimum.reduce(stock, axis=None, initial=0) < 0:
         stock = np.maximum(stock - int(max(kept, default=0)), 0)
     places = tuple(by_policy(problem, km))
     wanted = np.array([line.quantity for line in problem.lines], dtype=np.int64)
@@ -61,6 +62,7 @@ def given(problem: Problem, km: NDArray[np.float64] | None) -> Given:
         enough=enough,
         wanted=wanted,
         grams=np.array([line.grams for line in problem.lines], dtype=np.int64),
+        heaviest=max([line.grams * line.quantity for line in problem.lines]),
     )
 
 
@@ -79,7 +81,8 @@ class Ground:
 
     `offer` has the carrier services that are the first axis of all masks; pickup has none, and one row. `lane_of`
     (services, sites) tells which lane leads to the destination. `screens` stand in the order in which they are told.
-    `units` is what the weight limit lets one parcel carry of a line (lanes, lines), the last row for no lane.
+    `units` is what the weight limit lets one parcel carry of a line (lanes, lines), the last row for no lane; None
+    where each lane carries all that is wanted of any line.
 
     `open` are the legs (services, sites) that can take at least one unit of something.
     """
@@ -88,7 +91,7 @@ class Ground:
     offer: Offer | None
     lane_of: NDArray[np.int64]
     screens: tuple[Screen, ...]
-    units: NDArray[np.int64]
+    units: NDArray[np.int64] | None
     open: Mask
 
     @property
@@ -125,16 +128,18 @@ class Ground:
 
     def able(self, at: Spots) -> Mask:
         """Return of which lines these open legs can take all that is wanted (legs, lines)."""
-        enough, light = self.given.enough.T.take(at.sites, axis=1), self.units >= self.given.wanted
-        able: Mask = enough.T if light[:-1].all() else (enough & light.T.take(at.lanes, axis=1)).T
-        return able
+        able: Mask = self.given.enough.T.take(at.sites, axis=1)
+        if self.units is not None:
+            able &= (self.units >= self.given.wanted).T.take(at.lanes, axis=1)
+        return able.T
 
     def room(self, at: Spots) -> NDArray[np.int64]:
         """Return how much of each line these open legs can take (legs, lines)."""
         stock, usable = self.given.stock.T.take(at.sites, axis=1), self.given.usable.T.take(at.sites, axis=1)
-        units = self.units.T.take(at.lanes, axis=1)
-        room: NDArray[np.int64] = (np.minimum(stock, units) * usable).T
-        return room
+        room: NDArray[np.int64] = stock * usable
+        if self.units is not None:
+            room = np.minimum(room, self.units.T.take(at.lanes, axis=1))
+        return room.T
 
     def stopped_by(self, stops: Mask) -> UnavailabilityCode | None:
         """Return the code of the first screen that stops (screens,), if one does."""
@@ -170,12 +175,12 @@ def delivery_ground(common: Given, level: ServiceLevel, km: NDArray[np.float64])
     problem, network = common.problem, common.problem.network
     offered = offer(network, level, problem.country, problem.currency)
     lane_of = offered.lanes_at(km)
-    limit = offered.limits[:, np.newaxis]
-    units = np.maximum(limit, 0) // np.maximum(common.grams, 1)
-    if not common.grams.all():
+    units = None
+    if common.heaviest > offered.lightest:
+        limit = offered.limits[:, np.newaxis]
+        units = np.maximum(limit, 0) // np.maximum(common.grams, 1)
         units = np.where(common.grams > 0, units, np.where(limit < 0, 0, UNLIMITED))
     reaches = lane_of < len(offered.lanes)
-    farthest = float(offered.ends.max(initial=0.0))
     screens = (
         Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.NOT_SERVED, passes=offered.open[..., np.newaxis]),
         status(network),
@@ -183,7 +188,7 @@ def delivery_ground(common: Given, level: ServiceLevel, km: NDArray[np.float64])
             kind=FenceKind.DISTANCE,
             code=UnavailabilityCode.TOO_FAR,
             passes=reaches[..., np.newaxis],
-            told=lambda site: (f"{km[site]:.0f} km", f"{farthest:.0f} km"),
+            told=lambda site: (f"{km[site]:.0f} km", f"{offered.ends.max(initial=0.0):.0f} km"),
         ),
     )
     legs = offered.open & network.active & reaches
@@ -211,8 +216,7 @@ def pickup_ground(common: Given) -> Ground:
     )
     legs = (served & network.active & in_reach)[np.newaxis]
     lane_of = np.zeros(legs.shape, dtype=np.int64)
-    units = np.array([[UNLIMITED] * len(problem.lines), [0] * len(problem.lines)])
-    return _timed(_ground(common, None, lane_of, screens, units, legs), None)
+    return _timed(_ground(common, None, lane_of, screens, None, legs), None)
 
 
 def _ground(
@@ -220,17 +224,12 @@ def _ground(
     offered: Offer | None,
     lane_of: NDArray[np.int64],
     screens: tuple[Screen, ...],
-    units: NDArray[np.int64],
+    units: NDArray[np.int64] | None,
     legs: Mask,
 ) -> Ground:
     """Return the ground before time is looked at; the screens so far are those of the wish itself."""
-    light, usable = units > 0, common.usable
-    if light[:-1].all():
-        fits = (lane_of < len(light) - 1)[..., np.newaxis]
-        some = np.logical_or.reduce(usable, axis=1)
-    else:
-        fits = light[lane_of]
-        some = np.logical_or.reduce(fits & usable, axis=2)
+    fits = None if units is None else (units > 0)[lane_of]
+    some = np.logical_or.reduce(common.usable if fits is None else fits & common.usable, axis=-1)
     return Ground(
         given=common,
         offer=offered,
@@ -241,28 +240,23 @@ def _ground(
     )
 
 
-def _of_goods(common: Given, fits: Mask) -> tuple[Screen, ...]:
-    """Return the fences of weight, of stock, and before the pairs of site and line that are not to be used.
+def _of_goods(common: Given, fits: Mask | None) -> Iterator[Screen]:
+    """Yield the fences of weight, of stock, and before the pairs of site and line that are not to be used.
 
-    `fits` tells which legs can take one unit of what, by weight.
+    `fits` tells which legs can take one unit of what, by weight; None where all that are in reach can.
     """
-    stock, wanted, blocked = common.stock, common.wanted, common.problem.blocked
-    screens = (
-        Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.TOO_HEAVY, passes=fits),
-        Screen(
-            kind=FenceKind.STOCK,
-            code=UnavailabilityCode.OUT_OF_STOCK,
-            passes=(stock > 0)[np.newaxis],
-            told=lambda site: (
-                f"{sum(map(min, stock[site].tolist(), wanted.tolist()))} units",
-                f"{wanted.sum()} units",
-            ),
-        ),
+    stock, blocked, wanted = common.stock, common.problem.blocked, [line.quantity for line in common.problem.lines]
+    if fits is not None:
+        yield Screen(kind=FenceKind.SERVICE, code=UnavailabilityCode.TOO_HEAVY, passes=fits)
+    yield Screen(
+        kind=FenceKind.STOCK,
+        code=UnavailabilityCode.OUT_OF_STOCK,
+        passes=(stock > 0)[np.newaxis],
+        told=lambda site: (f"{sum(map(min, stock[site].tolist(), wanted))} units", f"{sum(wanted)} units"),
     )
-    if blocked is None:
-        return screens
-    passes = ~blocked[np.newaxis]
-    return (*screens, Screen(kind=FenceKind.BLOCKED, code=UnavailabilityCode.RESTRICTED, passes=passes))
+    if blocked is not None:
+        passes = ~blocked[np.newaxis]
+        yield Screen(kind=FenceKind.BLOCKED, code=UnavailabilityCode.RESTRICTED, passes=passes)
 
 
 def _timed(ground: Ground, level: ServiceLevel | None) -> Ground:

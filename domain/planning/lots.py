@@ -19,6 +19,8 @@ class Lots:
     line: NDArray[np.int64]
     quantity: NDArray[np.int64]
     able: NDArray[np.bool_]
+    divided: bool = False
+    """Whether a line is in more than one lot."""
 
     @property
     def whole(self) -> NDArray[np.int64]:
@@ -51,6 +53,7 @@ def divide(
         line=np.array(lines, dtype=np.int64),
         quantity=np.array(quantities, dtype=np.int64),
         able=np.array(able, dtype=np.bool_).reshape(len(lines), sites.size).T,
+        divided=len(set(lines)) < len(lines),
     )
 
 

@@ -27,14 +27,14 @@ def make_network(
     offered = tuple(sorted(services, key=lambda service: service.code))
     keeping, schedules = _schedules(ordered)
     order_limits, unit_limits = _limits(ordered)
-    latitudes = np.radians([site.position.latitude for site in ordered])
+    degrees = [[site.position.latitude for site in ordered], [site.position.longitude for site in ordered]]
+    positions = np.radians(np.array(degrees, dtype=np.float64))
     return Network(
         revision=revision,
         sites=ordered,
         services=offered,
-        latitudes=latitudes,
-        longitudes=np.radians([site.position.longitude for site in ordered]),
-        narrowing=np.cos(latitudes),
+        positions=positions,
+        narrowing=np.cos(positions[0]),
         active=np.array([site.status is LocationStatus.ACTIVE for site in ordered], dtype=np.bool_),
         ships=np.array([LocationService.SHIP in site.services for site in ordered], dtype=np.bool_),
         hands_out=np.array([LocationService.PICKUP in site.services for site in ordered], dtype=np.bool_),
@@ -69,11 +69,9 @@ def _schedules(sites: Iterable[Site]) -> tuple[list[int], list[int]]:
 @lru_cache(maxsize=16)  # the methods of one cart ask for the same
 def distances_km(network: Network, point: Point) -> NDArray[np.float64]:
     """Return the great-circle distance from each site to the point, in km (sites,), not to be written to."""
-    latitude, longitude = np.radians(point.latitude), np.radians(point.longitude)
-    haversine = (
-        np.sin((network.latitudes - latitude) / 2) ** 2
-        + np.cos(latitude) * network.narrowing * np.sin((network.longitudes - longitude) / 2) ** 2
-    )
+    position = np.radians([[point.latitude], [point.longitude]])
+    north, east = np.square(np.sin((network.positions - position) / 2))
+    haversine = north + np.cos(position[0]) * network.narrowing * east
     distances: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
     distances.flags.writeable = False
     return distances
@@ -96,6 +94,7 @@ class Offer:
     `lane_at[row, ring]` tells which lane of a service leads into a ring around the site, and the number of lanes where
     none does; the rings end at these distances in km, `ends`, ascending, and the last never. `open[row, site]` tells
     which sites ship with the service. `limits[lane]` is the heaviest parcel, in grams; the last, -1, is no lane's.
+    `lightest` is what every lane takes.
     """
 
     services: tuple[Service, ...]
@@ -104,6 +103,7 @@ class Offer:
     lane_at: NDArray[np.int64]
     open: NDArray[np.bool_]
     limits: NDArray[np.int64]
+    lightest: int
 
     def lanes_at(self, km: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return which lane leads from sites at these distances (services, sites); the number of lanes: none."""
@@ -134,6 +134,7 @@ def offer(network: Network, level: ServiceLevel, country: str | None, currency: 
         lane_at=lane_at,
         open=network.fits[chosen] & network.ships,
         limits=np.array([*(lane.limit for lane in lanes), -1], dtype=np.int64),
+        lightest=min((lane.limit for lane in lanes), default=UNLIMITED),
     )
 
 

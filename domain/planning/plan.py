@@ -159,10 +159,11 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
     """Return the cheapest delivery of as much of each line as there is."""
     at, wanted = ground.spots(), ground.given.wanted
     lots, covered = Lots(line=np.arange(wanted.size), quantity=wanted, able=ground.able(at)), wanted
-    if not np.logical_or.reduce(lots.able, axis=0).all():
+    unavailable: tuple[Unavailable, ...] = ()
+    if not np.logical_and.reduce(np.logical_or.reduce(lots.able, axis=0)):
         lots = divide(ground.room(at), at.sites, ground.given.stock, wanted)
         covered = np.bincount(lots.line, weights=lots.quantity, minlength=wanted.size).astype(np.int64)
-    unavailable = tuple(reasons(ground, level, covered))
+        unavailable = tuple(reasons(ground, level, covered))
     if not lots.line.size:
         return Decision(ground=ground, level=level, plan=None, unavailable=unavailable)
     legs = price(ground, at, lots)
@@ -182,11 +183,12 @@ def _delivery(ground: Ground, level: ServiceLevel) -> Decision:
 
 def _covered(legs: Legs, most_parcels: int | None) -> tuple[Table | None, Cover]:
     """Return the cover of all lots, and the table that it was read from, where there is one."""
-    rates, whole = legs.rates, legs.lots.whole
+    rates = legs.rates
     table = tabulate(rates) if rates.grams.size <= MOST_EXACT else None
     cover = cheapest(table, most_parcels=most_parcels) if table else search(rates, most_parcels=most_parcels)
-    if whole.size < rates.grams.size:
+    if legs.lots.divided:
         # Other lots might be cheaper. Lines that were not divided cost no less without the others.
+        whole = legs.lots.whole
         rest = replace(rates, able=rates.able[:, whole], per_line=rates.per_line[:, whole], grams=rates.grams[whole])
         cover = replace(cover, bound=_least(rest))
     return table, cover

@@ -62,9 +62,9 @@ class Rates:
     def fits(self, lines: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """Return which of these lines, or of all, first come, each leg could take in one parcel (legs, lines)."""
         able, weights = (self.able, self.grams) if lines is None else (self.able[:, lines], self.grams[lines])
-        heaviest = _joined(self.tariffs).heaviest
-        if weights.sum() > heaviest.min():
-            most = heaviest[self.tariff].take(self.group)
+        joined = _joined(self.tariffs)
+        if np.add.reduce(weights) > joined.lightest:
+            most = joined.heaviest[self.tariff].take(self.group)
             able = able & (np.cumsum(able * weights, axis=1) <= most[:, np.newaxis])
         return able
 
@@ -83,33 +83,37 @@ class Rates:
 
     def carriage(self, tariff: NDArray[np.int64], grams: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what parcels of these weights cost by these tariffs, both of one shape."""
-        steps, amounts, _ = _joined(self.tariffs)
-        charged: NDArray[np.int64] = amounts.take(
-            steps.searchsorted(np.minimum(grams, SPAN - 1) + tariff * SPAN) + tariff
-        )
+        steps, amounts, *_ = _joined(self.tariffs)
+        places = steps.searchsorted(np.minimum(grams, SPAN - 1) + tariff * SPAN)
+        charged: NDArray[np.int64] = amounts.take(places + tariff)
         return charged
 
 
 class _Joined(NamedTuple):
-    """The steps of all tariffs in one ascending row, in which each has a SPAN of its own, and the last of each."""
+    """The steps of all tariffs in one ascending row, in which each has a SPAN of its own, and the last of each.
+
+    `lightest` is what every one of them carries.
+    """
 
     steps: NDArray[np.int64]
     amounts: NDArray[np.int64]
     heaviest: NDArray[np.int64]
+    lightest: int
 
 
 @lru_cache(maxsize=256)
 def _joined(tariffs: tuple[Tariff, ...]) -> _Joined:
     nothing = np.zeros(0, dtype=np.int64)
+    heaviest = np.array([each.weights[-1] for each in tariffs], dtype=np.int64)
     return _Joined(
         steps=np.concatenate([nothing, *(each.weights + number * SPAN for number, each in enumerate(tariffs))]),
         amounts=np.concatenate([nothing, *(each.amounts for each in tariffs)]),
-        heaviest=np.array([each.weights[-1] for each in tariffs], dtype=np.int64),
+        heaviest=heaviest,
+        lightest=int(heaviest.min(initial=SPAN)),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
+class Take(NamedTuple):
     """The lines that one leg takes in one parcel, ascending, and what that costs, in minor units."""
 
     leg: int
@@ -127,7 +131,7 @@ class Cover:
     @property
     def cost(self) -> int:
         """What the parcels cost together, in minor units."""
-        return sum(take.cost for take in self.takes)
+        return sum([take.cost for take in self.takes])
 
     @property
     def gap(self) -> float:

@@ -45,7 +45,7 @@ def search(rates: Rates, *, most_parcels: int | None = None) -> Cover:
     random = np.random.default_rng(SEED)
     found = [_from(few, takes, random, most_parcels) for takes in _beginnings(few)]
     takes = min((takes for takes in found if takes), key=_order, default=[])
-    takes = [replace(take, leg=int(legs[take.leg])) for take in takes]
+    takes = [take._replace(leg=int(legs[take.leg])) for take in takes]
     return Cover(takes=tuple(takes), bound=min(least, _order(takes)[0])) if takes else nothing
 
 
@@ -133,7 +133,7 @@ def _from(rates: Rates, takes: list[Take], random: np.random.Generator, most_par
 
 
 def _cheaper(take: Take, amount: int) -> Take:
-    return replace(take, cost=take.cost - amount)
+    return take._replace(cost=take.cost - amount)
 
 
 def _beginnings(rates: Rates) -> list[list[Take]]:
@@ -224,7 +224,7 @@ def _improved(rates: Rates, takes: list[Take], random: np.random.Generator, most
         stale += 1
         if better and _order(better) < _order(reopened):
             takes, stale = kept + better, 0
-    return sorted(takes, key=lambda take: (take.leg, take.lines))
+    return sorted(takes)
 
 
 def _bundles(takes: list[Take], random: np.random.Generator) -> list[list[int]]:
@@ -247,7 +247,7 @@ def _rebuilt(rates: Rates, bundles: list[list[int]], most_parcels: int | None) -
     )
     cover = cheapest(tabulate(bundled), most_parcels=most_parcels)
     return [
-        replace(take, lines=tuple(sorted(line for place in take.lines for line in bundles[place])))
+        take._replace(lines=tuple(sorted(line for place in take.lines for line in bundles[place])))
         for take in cover.takes
     ]
 

@@ -52,10 +52,11 @@ def tabulate(rates: Rates, *, dense_below: int = DENSE_BELOW, prune_above: int =
     else:
         kept = np.arange(legs) if legs << lines <= prune_above else _undominated(rates, tariffs)
         packed = _by_leg(rates, kept, tariffs)
-    costs = np.minimum(packed // legs, IMPOSSIBLE)
-    scaled = np.where(costs < IMPOSSIBLE, costs * SCALE + 1, NONE)
+    costs, owners = np.divmod(packed, legs)
+    costs = np.minimum(costs, IMPOSSIBLE)
+    scaled = np.minimum(costs * SCALE + 1, NONE)
     scaled[0] = NONE
-    return Table(lines=lines, costs=costs, owners=packed % legs, scaled=scaled)
+    return Table(lines=lines, costs=costs, owners=owners, scaled=scaled)
 
 
 def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
@@ -64,7 +65,9 @@ def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
     Of covers that cost the same, fewer parcels win, then earlier legs.
     """
     if most_parcels is None:
-        return _trace(table, [_best(table)])
+        # Two parcels cost no less than the cheapest of all, twice.
+        one = table.scaled.item(-1) <= 2 * int(np.minimum.reduce(table.scaled))
+        return _trace(table, [None if one else _best(table)])
     return min(
         exactly(table, min(most_parcels, table.lines)),
         key=lambda cover: (not cover.takes, cover.cost),
@@ -174,8 +177,8 @@ def _trace(table: Table, rests: Sequence[NDArray[np.int64] | None]) -> Cover:
         takes.append(Take(leg=table.owners.item(chosen), lines=_listed(chosen), cost=table.costs.item(chosen)))
         wanted -= chosen
         layer = max(layer - 1, 0)
-    takes.sort(key=lambda take: (take.leg, take.lines))
-    return Cover(takes=tuple(takes), bound=sum(take.cost for take in takes))
+    takes.sort()
+    return Cover(takes=tuple(takes), bound=sum([take.cost for take in takes]))
 
 
 def _first(table: Table, wanted: int, rest: NDArray[np.int64] | None) -> int:
@@ -184,8 +187,8 @@ def _first(table: Table, wanted: int, rest: NDArray[np.int64] | None) -> int:
     if rest is None:
         return wanted if whole < NONE else 0
     sets, others = _parts(wanted)
-    costs = table.scaled[sets] + rest[others]
-    least = costs.min()
+    costs = table.scaled.take(sets) + rest.take(others)
+    least = costs.item(costs.argmin())
     if least >= NONE or least == whole:
         # Where one parcel is the cheapest, whatever ties with it has more.
         return wanted if least < NONE else 0

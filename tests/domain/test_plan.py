@@ -44,7 +44,7 @@ def test_a_network_is_sorted_by_code_and_its_columns_stand_beside_it() -> None:
     assert [site.code for site in network.sites] == ["BER-1", "BER-2", "WH-1"]
     assert [service.code for service in network.services] == ["evening", "post"]
     assert network.position_by_code == {"BER-1": 0, "BER-2": 1, "WH-1": 2}
-    assert np.degrees(network.latitudes).tolist() == pytest.approx([52.52, 52.39, 53.551])
+    assert np.degrees(network.positions[0]).tolist() == pytest.approx([52.52, 52.39, 53.551])
     assert network.hands_out.tolist() == [True, True, False]
     assert network.fits.tolist() == [[True, True, False], [True, True, True]]
     assert network.schedules[0] == network.schedules[1] != network.schedules[2]
