@@ -53,7 +53,7 @@ class Legs:
     """The open legs of a ground, by site and then by service, and what each charges for which lots.
 
     `at` is where they are in the ground. A parcel is charged `fixed[kind][leg]` once, and for each of its
-    lots `by_lot[kind][class_of[leg], lot]`; SHIPPING is what the tariff says to its weight. `rates` are the sums of it
+    lots `by_lot[kind][lot, class_of[leg]]`; SHIPPING is what the tariff says to its weight. `rates` are the sums of it
     all, for the solver, to which each parcel is a SPLIT: the first of an order is not, so `free` of it is not charged.
     """
 
@@ -73,9 +73,8 @@ class Legs:
         charged = {kind: amounts[legs] for kind, amounts in self.fixed.items()}
         classes = self.class_of[legs]
         for kind, amounts in self.by_lot.items():
-            _add(charged, kind, np.add.reduce(amounts[classes] * takes, axis=1))
-        tariff = self.rates.tariff[self.rates.group[legs]]
-        charged[RatingKind.SHIPPING] = self.rates.carriage(tariff, takes @ self.rates.grams)
+            _add(charged, kind, np.add.reduce(amounts.take(classes, axis=1) * takes.T, axis=0))
+        charged[RatingKind.SHIPPING] = self.rates.carriage(self.at.lanes[legs], takes @ self.rates.grams)
         return charged
 
 
@@ -99,7 +98,7 @@ def price(ground: Ground, spots: Spots, lots: Lots) -> Legs:
         elif rating.kind is RatingKind.HANDLING:
             _add(fixed, rating.kind, _parcels(weight)[at.kinds])
             units = _UNITS[at.kinds] if alone else _UNITS
-            _add(by_lot, rating.kind, _money(weight * units[:, np.newaxis] * lots.quantity))
+            _add(by_lot, rating.kind, _money(weight * units * lots.quantity[:, np.newaxis]))
         elif rating.kind in _BY_LEG_AND_LOT:
             _add(by_lot, rating.kind, _money(weight * minor * _BY_LEG_AND_LOT[rating.kind](at, rating)))
         else:
@@ -146,11 +145,11 @@ def _rates(
     ground, lots, lane_of = at.ground, at.lots, at.spots.lanes
     if alone:
         group, tariff = np.arange(lane_of.size), lane_of
-        per_line = _sum(by_lot, (lane_of.size, lots.quantity.size))
+        per_line = _sum(by_lot, (lots.quantity.size, lane_of.size)).T
     else:
         lanes, classes = _lanes_of_classes(1 if ground.offer is None else len(ground.offer.lanes))
         group, tariff = lane_of * len(LocationKind) + at.kinds, lanes
-        per_line = _sum(by_lot, (len(LocationKind), lots.quantity.size))[classes]
+        per_line = _sum(by_lot, (lots.quantity.size, len(LocationKind))).take(classes, axis=1).T
     return Rates(
         fixed=_sum(fixed, at.sites.shape),
         able=lots.able,
@@ -231,26 +230,26 @@ def _rejection(at: _Places, _: Rating) -> Floats:
 
 def _preference(at: _Places, rating: Rating) -> Floats:
     network = at.ground.problem.network
-    preferred = np.isin(at.kinds, [list(LocationKind).index(kind) for kind in rating.location_kinds])
+    preferred = np.array([kind in rating.location_kinds for kind in LocationKind], dtype=np.bool_)[at.kinds]
     for tag in rating.tags:
         preferred |= carries(network, tag)[at.sites]
     return (~preferred).astype(np.float64)
 
 
 def _stock_balance(at: _Places, _: Rating) -> Floats:
-    """Return which share of what each leg's site has of an item each lot would take (legs, lots)."""
-    there = at.ground.given.stock[at.sites][:, at.lots.line]
-    return at.lots.quantity / np.maximum(there, at.lots.quantity)
+    """Return which share of what each leg's site has of an item each lot would take (lots, legs)."""
+    there, taken = at.ground.given.stock.T.take(at.sites, axis=1)[at.lots.line], at.lots.quantity[:, np.newaxis]
+    return taken / np.maximum(there, taken)
 
 
 def _markdown(at: _Places, rating: Rating) -> Floats:
-    """Return how many units of each lot would be fresh, a unit that sat for some time in part (legs, lots)."""
+    """Return how many units of each lot would be fresh, a unit that sat for some time in part (lots, legs)."""
     problem = at.ground.problem
     if problem.idle_days is None:
-        return np.zeros((at.sites.size, at.lots.line.size))
-    fresh = 1 - np.clip(problem.idle_days[at.sites][:, at.lots.line], 0, SITS_AFTER_DAYS) / SITS_AFTER_DAYS
+        return np.zeros((at.lots.line.size, at.sites.size))
+    fresh = 1 - np.clip(problem.idle_days[at.sites].T[at.lots.line], 0, SITS_AFTER_DAYS) / SITS_AFTER_DAYS
     asked = np.array([not rating.tags or not line.tags.isdisjoint(rating.tags) for line in problem.lines])
-    units: Floats = fresh * at.lots.quantity * asked[at.lots.line]
+    units: Floats = fresh * (at.lots.quantity * asked[at.lots.line])[:, np.newaxis]
     return units
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,7 +211,7 @@ def _candidate(told: Sequence[Any]) -> Candidate:
 
 
 def _stop(fence: FenceKind, actual: str | None, limit: str | None) -> Stop:
-    return Stop(fence=fence, message=SENTENCES[fence], actual=actual, limit=limit)
+    return Stop(fence, SENTENCES[fence], actual, limit)
 
 
 def _ratings(told: Mapping[str, int]) -> dict[RatingKind, int]:
@@ -224,30 +225,31 @@ def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[
     the parcels of the cover are charged together, by rating.
     """
     takes, of_leg = legs.rates.fits(), legs.at.sites
-    counts = np.add.reduce(takes, axis=1)
+    counts = np.add.reduce(takes, axis=1, dtype=np.int16).astype(np.int64)
     senders = np.array([take.leg for take in cover.takes], dtype=np.int64)
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
     takers[of_leg[senders]] = True
     rivals = _rivals(counts, takers, of_leg, most * len(ground.open))
-    charged, charges = _charged(legs, cover, np.concatenate((senders, rivals)), takes[rivals])
+    charged, charges = _charged(legs, cover, np.concatenate((senders, rivals)), takes.T.take(rivals, axis=1).T)
     sites, counts = of_leg[rivals], counts[rivals]
-    order = np.argsort(sum(charges.values()) - counts * IMPOSSIBLE, kind="stable")
+    totals = reduce(np.add, charges.values())
+    order = (totals - counts * IMPOSSIBLE).argsort(kind="stable")
     ranked = order[_firsts(sites[order], takers.size)]
     taken = takers[sites[ranked]]
     chosen = taken.nonzero()[0]
     places = np.concatenate((chosen, (~taken).nonzero()[0][: max(most - chosen.size, 0)]))
     told = ranked[places]
     too_few = legs.lots.line.size if ground.problem.policy.most_parcels == 1 else 1
-    known, kinds = ground.problem.network.sites, tuple(charges)
-    columns = (sites[told], places, counts[told], *(amounts[told] for amounts in charges.values()))
+    known = ground.problem.network.sites
+    prices = zip(*(amounts[told].tolist() for amounts in charges.values()), strict=True)
+    columns = sites[told], taken[places], places + 1, counts[told], totals[told]
     candidates: list[Candidate] = []
-    for site, place, count, *amounts in zip(*(column.tolist() for column in columns), strict=True):
-        code, taker = known[site].code, len(candidates) < chosen.size
+    for site, taker, rank, count, total, amounts in zip(*(each.tolist() for each in columns), prices, strict=True):
         if count < too_few:
-            candidates.append(Candidate(code, {}, taker, _too_little(ground, legs, site, count)))
-            continue
-        ratings = {kind: amount for kind, amount in zip(kinds, amounts, strict=True) if amount}
-        candidates.append(Candidate(code, ratings, taker, None, sum(amounts), place + 1))
+            candidates.append(Candidate(known[site].code, {}, taker, _too_little(ground, legs, site, count)))
+        else:
+            ratings = {kind: amount for kind, amount in zip(charges, amounts, strict=True) if amount}
+            candidates.append(Candidate(known[site].code, ratings, taker, None, total, rank))
     return candidates, charged
 
 
@@ -262,7 +264,7 @@ def _charged(
     parcels = np.zeros((count, takes.shape[1]), dtype=np.bool_)
     for parcel, take in zip(parcels, cover.takes, strict=True):
         parcel[list(take.lines)] = True
-    charges = legs.charges(every, np.concatenate((parcels, takes)))
+    charges = legs.charges(every, np.concatenate((parcels.T, takes.T), axis=1).T)
     charged = {kind: sum(amounts[:count].tolist()) for kind, amounts in charges.items()}
     each = {kind: amounts[count:] for kind, amounts in charges.items()}
     if legs.free:
@@ -335,7 +337,7 @@ def _stopped(ground: Ground, site: int, place: int) -> Candidate:
     screen = ground.screens[place]
     actual, limit = screen.told(site)
     code = ground.problem.network.sites[site].code
-    return Candidate(location_code=code, stopped=_stop(screen.kind, actual, limit), ratings={})
+    return Candidate(code, {}, stopped=_stop(screen.kind, actual, limit))
 
 
 def _alternatives(decision: Decision) -> list[Alternative]:

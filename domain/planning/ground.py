@@ -121,10 +121,8 @@ class Ground:
 
     def spots(self) -> Spots:
         """Return where the open legs are, by site and then by service."""
-        services = max(len(self.open), 1)
-        flat = self.open.T.ravel().nonzero()[0]
-        sites = flat // services
-        return Spots(rows=flat - sites * services, sites=sites, lanes=self.lane_of.T.ravel()[flat])
+        sites, rows = self.open.T.nonzero()
+        return Spots(rows=rows, sites=sites, lanes=self.lane_of[rows, sites])
 
     def able(self, at: Spots) -> Mask:
         """Return of which lines these open legs can take all that is wanted (legs, lines)."""

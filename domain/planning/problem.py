@@ -126,8 +126,8 @@ class Site:
 class Network:
     """All sites, sorted by code, and all active carrier services, as one immutable snapshot.
 
-    `positions[2, site]` (latitude and longitude, in radians) stand beside `sites`, in the same order, as do `narrowing`,
-    the cosines of the latitudes, and the masks `active`, `ships` and `hands_out` (status ACTIVE, offers SHIP, offers
+    `positions[2, site]` (latitude, longitude, in radians) stand beside `sites`, in the same order, as do `narrowing`,
+    the cosines of the former, and the masks `active`, `ships` and `hands_out` (status ACTIVE, offers SHIP, offers
     PICKUP). `fits[service, site]` tells where a carrier service may be used, `kinds[site]` is the place of its kind in
     LocationKind. Sites with the same number in `schedules` keep the same hours, closures, holidays, handling time and
     time zone; `keepers[schedule]` is the first of them, and `keeping[schedule]` its place. `limited` are the places of

@@ -77,7 +77,7 @@ class Rates:
     def totals(self, legs: NDArray[np.int64], takes: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return what a parcel of each of these legs costs, for the lines it takes (legs, lines)."""
         groups = self.group[legs]
-        costs = self.fixed[legs] + np.add.reduce(self.per_line[groups] * takes, axis=1)
+        costs = self.fixed[legs] + np.add.reduce(self.per_line.T.take(groups, axis=1) * takes.T, axis=0)
         totals: NDArray[np.int64] = costs + self.carriage(self.tariff[groups], takes @ self.grams)
         return totals
 

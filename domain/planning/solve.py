@@ -20,6 +20,7 @@ NONE = IMPOSSIBLE * SCALE
 DENSE_BELOW = 50_000
 PRUNE_ABOVE = 20_000
 REFERENCES = 3
+_BITS = np.exp2(np.arange(MOST_EXACT), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ def _by_group(rates: Rates, charges: NDArray[np.int64]) -> NDArray[np.int64]:
     legs, lines = rates.able.shape
     groups, sets = charges.shape
     cheapest = np.full(sets * groups, IMPOSSIBLE * legs, dtype=np.int64)
-    takes = (rates.able.astype(np.float64) @ np.exp2(np.arange(lines))).astype(np.int64)
+    takes = (rates.able.astype(np.float32) @ _BITS[:lines]).astype(np.int64)
     np.minimum.at(cheapest, takes * groups + rates.group, rates.fixed * legs + np.arange(legs))
     for line in range(lines):
         # All groups of a set lie side by side: long stretches are quicker.
