@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any, Self, TypeAlias, cast
 
 import strawberry
-from graphql import ExecutionResult, GraphQLError, execute
+from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, execute
+from graphql.execution.collect_fields import GroupedFieldSet
 from strawberry.exceptions import MissingQueryError
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -28,16 +29,35 @@ OPERATION_SECONDS = 20
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Strawberry's, which forgets between two updates what graphql-core remembers of each one's fields.
+    """Strawberry's, to which what a subscription selects is known from its first update on.
 
-    It remembers them by the identity of lists that every update makes anew, so that a subscription would grow for ever.
+    graphql-core collects the fields of each update anew, and remembers what it found in them by the identity of lists
+    that every update makes: all of it would be done again for each, and a subscription would grow for ever.
     """
 
-    def build_per_event_executor(self, payload: Any) -> Self:  # noqa: ANN401 - graphql-core's
-        """Return the executor of one update."""
-        executor = super().build_per_event_executor(payload)
-        executor._relevant_sub_fields = {}  # noqa: SLF001 - not public otherwise
-        return cast("Self", executor)
+    _selected: list[GroupedFieldSet]
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - graphql-core's
+        super().__init__(*given, **named)
+        self._selected = []
+
+    def __copy__(self) -> Self:
+        """Return the executor of one update, before it has one; `copy` would look for longer how to make it."""
+        executor = object.__new__(type(self))
+        executor.__dict__.update(self.__dict__)
+        return executor
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,  # noqa: ANN401 - graphql-core's
+        grouped_field_set: GroupedFieldSet,
+        *more: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Execute the fields of the root, the same ones for each update."""
+        if not self._selected:
+            self._selected.append(grouped_field_set)
+        return super().execute_collected_root_fields(root_type, root_value, self._selected[0], *more)
 
 
 class Schema(strawberry.Schema):

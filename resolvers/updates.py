@@ -16,7 +16,6 @@ from domain.feed import Update as Fact
 from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, Role, UpdateKind
 from schema.assignments import Assignment
 from schema.context import Context, Info
-from schema.inventory import StockLevel
 from schema.network import location_of
 from schema.orders import Order
 from schema.paging import uuid_of
@@ -134,9 +133,9 @@ async def stock_updates(
                 cursor=Cursor(str(fact.cursor)),
                 at=fact.at,
                 kind=fact.kind,
+                row=row,
                 sku=row.sku,
                 location=await location_of(info, row.location_id),
-                level=StockLevel.of(row),
                 on_hand=on_hand,
                 reserved=reserved,
                 available=available,

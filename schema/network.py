@@ -189,8 +189,12 @@ def _left(limit: int | None, used: int) -> int | None:
 
 
 async def location_of(info: Info, location_id: Any) -> Location:  # noqa: ANN401 - the UUID of a row
-    """Return the location of an id that a row of ours holds."""
-    return Location.of((await info.context.network()).locations[location_id])
+    """Return the location of an id that a row of ours holds, made once for an answer: many rows lie in the same few."""
+    shown = info.context.loaders.locations
+    if location_id not in shown:
+        shown[location_id] = Location.of((await info.context.network()).locations[location_id])
+    found: Location = shown[location_id]
+    return found
 
 
 @strawberry.input(description="weekday 1 is Monday; opens and closes are local HH:MM; closes 24:00 is midnight.")

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import strawberry
 
+from domain.inventory import StockRow
 from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, UpdateKind
 from schema.assignments import Assignment
 from schema.inventory import StockLevel
@@ -34,12 +35,16 @@ class AssignmentUpdate(Update):
 
 @strawberry.type(description="The quantities this update brought; level is as it stands when it is read.")
 class StockUpdate(Update):
+    row: strawberry.Private[StockRow]
     sku: str
     location: Location
-    level: StockLevel = strawberry.field(description="It, as it stands when it is read.")
     on_hand: int
     reserved: int
     available: int
+
+    @strawberry.field(description="It, as it stands when it is read.")
+    def level(self) -> StockLevel:
+        return StockLevel.of(self.row)
 
 
 @strawberry.type(description="status is the one this update brought; return is as it stands when it is read.")

@@ -94,7 +94,7 @@ def _updates(row: _FeedRow) -> list[Update]:
         quantities = zip(levels["on_hand"], levels["reserved"], levels["available"], strict=True)
         told = zip(skus, places, quantities, strict=True)
         return [
-            Update(Cursor(epoch, xid, number), kind, at, None, None, _place(place), None, sku, None, units)
+            Update(Cursor(epoch, xid, number), kind, at, None, None, _places(place), None, sku, None, units)
             for number, (sku, place, units) in enumerate(told, first)
         ]
     facts = payload["facts"]
@@ -103,9 +103,9 @@ def _updates(row: _FeedRow) -> list[Update]:
 
 
 @lru_cache(maxsize=PLACES_KNOWN)
-def _place(location: str | UUID) -> frozenset[UUID]:
-    """Return a location; a row tells of the same few again and again."""
-    return frozenset((UUID(str(location)),))
+def _places(*locations: str | UUID) -> frozenset[UUID]:
+    """Return locations; rows tell of the same few again and again."""
+    return frozenset(UUID(str(location)) for location in locations)
 
 
 def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
@@ -117,7 +117,7 @@ def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
         at,
         order_id=UUID(order) if order else None,
         assignment_id=UUID(assignment) if assignment else None,
-        location_ids=frozenset(UUID(text) for text in told.get("locations", ())),
+        location_ids=_places(*told.get("locations", ())),
         channel=told.get("channel"),
         sku=told.get("sku"),
         status=told.get("status"),

@@ -17,7 +17,7 @@ from domain.transaction import OUTAGES, Connection, Database
 log = structlog.get_logger(__name__)
 
 KEPT_IN_MEMORY = 10_000
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.02
 QUIET_SECONDS = 0.25
 AGAIN_SECONDS = 0.5
 REPLAYED_AT_ONCE = 20

@@ -278,19 +278,26 @@ async def test_a_database_that_was_away_costs_time_and_no_update(furnished_dsn: 
 async def test_updates_that_wait_share_their_reads_and_each_tells_its_own(
     furnished_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    query = EXACT.replace("{ cursor", "{ onHand ...Level location @include(if: true) { id code called: name }")
+    query += " fragment Level on StockUpdate { level { onHand where: location { code } } }"
     async with gateway(furnished_dsn) as house, listening(house, Role.ADMIN) as listener:
         assert house.gateway is not None
-        start, units = str(house.gateway.feed.position), [*range(60)]
-        await tell(house, *(("SM", "pen", count) for count in units))
+        start = str(house.gateway.feed.position)
+        levels = [(("SM", "SN", "WB")[count % 3], "mug", count) for count in range(60)]
+        await tell(house, *levels)
         reads, reading = list[int](), Database.reading
         monkeypatch.setattr(Database, "reading", lambda database: (reads.append(1), reading(database))[1])
-        query = EXACT.replace("{ cursor", "{ onHand level { onHand } location { code }")
         await listener.subscribe(query, after=start)
-        heard = await listener.updates(len(units))
-        assert [(each["onHand"], each["level"]["onHand"], each["location"]["code"]) for each in heard] == [
-            (count, STOCK["SM"]["pen"], "SM") for count in units
-        ]
-        assert len(reads) < len(units) / 2
+        for update, (code, _, units) in zip(await listener.updates(len(levels)), levels, strict=True):
+            assert update["onHand"] == units
+            assert (update["location"]["id"], update["location"]["code"]) == (house.ids[code], code)
+            assert update["level"] == {"onHand": STOCK[code]["mug"], "where": {"code": code}}
+        assert len(reads) < len(levels) / 2
+        async with house.gateway.database.transaction() as connection:
+            await connection.execute("UPDATE location SET name = 'Renamed' WHERE code = 'SM'")
+            await connection.execute("UPDATE network_revision SET revision = revision + 1")
+        await tell(house, ("SN", "mug", 1), ("SM", "mug", 2))
+        assert [update["location"]["called"] == "Renamed" for update in await listener.updates(2)] == [False, True]
 
 
 async def test_a_server_that_stops_says_where_to_go_on(furnished_dsn: str) -> None:
