@@ -248,14 +248,14 @@ def fact(told: Told, step: Step, *, now: datetime) -> feed.Fact:
 
 
 async def note(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Write entries to the timeline."""
+    """Write entries to the timeline, as JSON for the reason that `feed.record` does."""
     await connection.execute(
         """
         INSERT INTO timeline (order_id, at, kind, message, actor, location_id)
         SELECT e.order_id, e.at, e.kind, e.message, e.actor, e.location_id
-          FROM unnest($1::new_timeline[]) WITH ORDINALITY e ORDER BY e.ordinality
+          FROM jsonb_populate_recordset(NULL::new_timeline, $1) WITH ORDINALITY e ORDER BY e.ordinality
         """,
-        entries,
+        [each._asdict() for each in entries],
     )
 
 

@@ -4,7 +4,6 @@ A row is read only once every transaction that began before it has ended (`xid <
 growing id alone loses rows: a transaction that took a lower id may commit later.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -44,7 +43,7 @@ class _FeedRow(Row):
     payload: dict[str, Any]
     at: datetime
     trimmed: str
-    run: Mapping[str, Sequence[Any]] | None
+    levels: dict[str, list[Any]] | None
 
 
 async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE) -> list[Update]:
@@ -56,7 +55,9 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
     rows = await connection.fetch(
         """
         SELECT epoch, xid::text::bigint AS xid, id, kind, payload, at, (SELECT trimmed FROM feed_epoch) AS trimmed,
-               (SELECT r FROM counted_run r WHERE r.id = feed.run_id) AS run
+               (SELECT jsonb_build_object('sku', r.skus, 'location', r.location_ids, 'on_hand', r.on_hand,
+                                          'reserved', r.reserved, 'available', r.available)
+                  FROM counted_run r WHERE r.id = feed.run_id) AS levels
           FROM feed
          WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3)
            AND (xid < pg_snapshot_xmin(pg_current_snapshot()) OR epoch < (SELECT epoch FROM feed_epoch))
@@ -87,12 +88,11 @@ async def is_last(connection: Connection, after: Cursor) -> bool:
 def _updates(row: _FeedRow) -> list[Update]:
     """Return what a row tells, in order; the last fact has the row's own id, those before it the ids below."""
     payload, epoch, xid, at = row.payload, row.epoch, row.xid, row.at
-    if levels := row.run or payload.get("levels"):
-        skus, places = (levels["skus"], levels["location_ids"]) if row.run else (levels["sku"], levels["location"])
-        first = row.id - len(skus) + 1
+    if levels := row.levels or payload.get("levels"):
+        first = row.id - len(levels["sku"]) + 1
         kind = UpdateKind.STOCK_CHANGED
         quantities = zip(levels["on_hand"], levels["reserved"], levels["available"], strict=True)
-        told = zip(skus, places, quantities, strict=True)
+        told = zip(levels["sku"], levels["location"], quantities, strict=True)
         return [
             Update(Cursor(epoch, xid, number), kind, at, None, None, _places(place), None, sku, None, units)
             for number, (sku, place, units) in enumerate(told, first)
@@ -103,9 +103,9 @@ def _updates(row: _FeedRow) -> list[Update]:
 
 
 @lru_cache(maxsize=PLACES_KNOWN)
-def _places(*locations: str | UUID) -> frozenset[UUID]:
+def _places(*locations: str) -> frozenset[UUID]:
     """Return locations; rows tell of the same few again and again."""
-    return frozenset(UUID(str(location)) for location in locations)
+    return frozenset(map(UUID, locations))
 
 
 def _update(cursor: Cursor, at: datetime, told: dict[str, Any]) -> Update:
