@@ -44,7 +44,7 @@ class FeedRow(NamedTuple):
 async def record(connection: Connection, facts: Sequence[Fact]) -> None:
     """Write facts to the feed, in this order, in the caller's transaction.
 
-    The rows travel as JSON: asyncpg would ask on each new connection, for 10 ms, what an array of composites is made of.
+    The rows travel as JSON: of composites, asyncpg asks on each new connection, for 10 ms, what they are made of.
     """
     if facts:
         await connection.execute(

@@ -1,6 +1,5 @@
 """A gateway on a real socket, with a small network, and callers of every role."""
 
-import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
@@ -18,12 +17,11 @@ from app.execution import Schema, build_schema
 from app.main import Gateway, create_app
 from app.settings import Settings
 from domain.vocabulary import Role
-from tests.api.serve import serving
+from tests.api.serve import calling, serving
 
 NOON = datetime(2026, 3, 4, 11, 0, tzinfo=UTC)
 """A Wednesday, noon in Berlin."""
 SECRET = "a secret for the tests, which is long enough"
-NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 BERLIN = {"postalCode": "10115", "city": "Berlin", "country": "DE", "lines": ["Chausseestr. 1"], "name": "Ada"}
 
 PLACES = [
@@ -176,11 +174,6 @@ def whole_schema(*, subgraph: bool = False) -> Schema:
     return build_schema(subgraph=subgraph)
 
 
-def calling(address: str, *, timeout: float = 30, **more: Any) -> httpx.AsyncClient:
-    """Return a client of a server of the tests': it reads no certificates, which takes longer than many a test."""
-    return httpx.AsyncClient(base_url=address, timeout=timeout, verify=NO_CERTIFICATES, **more)
-
-
 @asynccontextmanager
 async def opened(dsn: str, *, now: datetime = NOON, **more: Any) -> AsyncIterator[House]:
     """Run a gateway on an empty network, its clock at `now`; `more` are settings."""
@@ -189,7 +182,7 @@ async def opened(dsn: str, *, now: datetime = NOON, **more: Any) -> AsyncIterato
     app = create_app(settings, dsn, schema=copy(whole_schema(subgraph=settings.federation)), now=lambda: clock[0])
     async with (
         serving(app, stall_seconds=settings.ws_stall_seconds, direct=settings.direct_write) as address,
-        calling(f"http://{address}") as http,
+        calling(address) as http,
     ):
         yield House(address=address, http=http, gateway=app.state.gateway, clock=clock)
 

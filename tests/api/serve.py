@@ -2,15 +2,21 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
+import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
 from app import heads, wire
 
 LITTLE_BYTES = 8192
+TICK_SECONDS = 0.1
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: to read the usual ones takes longer than many a test."""
 
 
 class _Server(uvicorn.Server):
@@ -19,6 +25,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serves = asyncio.Event()
+        self.leaving = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Tick as uvicorn does, but end once it is told to: a tenth of a second is long for a test."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self.leaving.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -33,6 +47,11 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def calling(address: str, *, timeout: float = 30, **more: Any) -> httpx.AsyncClient:
+    """Return a client of the server at that address, host:port, which waits so many seconds."""
+    return httpx.AsyncClient(base_url=f"http://{address}", timeout=timeout, verify=NO_CERTIFICATES, **more)
 
 
 @asynccontextmanager
@@ -64,4 +83,5 @@ async def serving(
             yield f"127.0.0.1:{port}"
         finally:
             server.should_exit = True
+            server.leaving.set()
             await task

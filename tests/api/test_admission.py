@@ -29,7 +29,7 @@ from app.settings import Settings, SetupError
 from app.trusted import manifest
 from domain.viewer import Viewer
 from domain.vocabulary import Role
-from tests.api.serve import serving
+from tests.api.serve import calling, serving
 from tests.api.tiny import SECRET, authorization, tiny_server, token
 
 JSON = "application/json"
@@ -44,7 +44,7 @@ SAID = {"data": {"echo": "hi"}}
 async def client(role: Role = Role.ADMIN, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         tiny_server(**settings) as (address, _),
-        httpx.AsyncClient(base_url=f"http://{address}", headers=authorization(role), timeout=5) as client,
+        calling(address, headers=authorization(role), timeout=5) as client,
     ):
         yield client
 
@@ -312,7 +312,7 @@ async def test_a_large_answer_is_zipped_and_a_stream_of_events_is_not(dsn: str) 
         operation_seconds=1,
     )
     app = create_app(settings, dsn, schema=build_schema(Query, Mutation, Subscription))
-    async with serving(app) as address, httpx.AsyncClient(headers=authorization()) as http:
+    async with serving(app) as address, calling(address, headers=authorization()) as http:
         url = f"http://{address}/graphql"
         large = await http.post(url, json={"query": '{ echo(text: "abc", number: 5000) }'})
         assert (large.headers["content-encoding"], len(large.json()["data"]["echo"])) == ("gzip", 15_000)

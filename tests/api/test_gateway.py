@@ -21,7 +21,7 @@ from app.main import create_app
 from app.settings import Settings
 from domain.feed import tailing
 from domain.vocabulary import Role
-from tests.api.serve import serving
+from tests.api.serve import calling, serving
 from tests.api.tiny import Mutation, Query, Subscription
 
 SECRET = "a secret for the tests, which is long enough"
@@ -37,7 +37,7 @@ async def client(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
     token = auth.issue(SECRET, role=Role.ADMIN, name="Ada", ttl=timedelta(hours=1), now=datetime.now(UTC))
     async with (
         serving(gateway(dsn)) as address,
-        httpx.AsyncClient(base_url=f"http://{address}", headers={"Authorization": f"Bearer {token}"}) as client,
+        calling(address, headers={"Authorization": f"Bearer {token}"}) as client,
     ):
         yield client
 
@@ -147,7 +147,7 @@ async def test_it_is_not_ready_while_it_cannot_read_the_feed(
 async def test_who_cannot_be_known_while_the_provider_is_away_is_told_to_come_again(dsn: str) -> None:
     provider = {"jwks_url": "http://127.0.0.1:1/keys", "token_issuer": "x", "token_audience": "y"}
     token = jwt.encode({"sub": "ada"}, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256")
-    async with serving(gateway(dsn, **provider)) as address, httpx.AsyncClient() as client:
+    async with serving(gateway(dsn, **provider)) as address, calling(address) as client:
         url, headers = f"http://{address}/graphql", {"Authorization": f"Bearer {token}"}
         answer = await client.post(url, json={"query": "{ who }"}, headers=headers)
         assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
@@ -162,7 +162,7 @@ async def test_spans_go_to_the_collector_within_the_callers_trace(dsn: str, monk
 
     async with serving(Starlette(routes=[Route("/v1/traces", collect, methods=["POST"])])) as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector}")
-        async with serving(gateway(dsn, tracing=True)) as address, httpx.AsyncClient() as client:
+        async with serving(gateway(dsn, tracing=True)) as address, calling(address) as client:
             token = auth.issue(SECRET, role=Role.ADMIN, name="Ada", ttl=timedelta(hours=1), now=datetime.now(UTC))
             trace = "4bf92f3577b34da6a3ce929d0e0e4736"
             headers = {"Authorization": f"Bearer {token}", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
@@ -175,7 +175,7 @@ async def test_spans_go_to_the_collector_within_the_callers_trace(dsn: str, monk
 
 async def test_it_ends_without_a_connection_or_a_task_left(dsn: str) -> None:
     before = asyncio.all_tasks()
-    async with serving(gateway(dsn)) as address, httpx.AsyncClient() as client:
+    async with serving(gateway(dsn)) as address, calling(address) as client:
         assert (await client.get(f"http://{address}/readyz")).status_code == 200
     assert asyncio.all_tasks() == before
     other = await asyncpg.connect(dsn)

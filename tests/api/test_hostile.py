@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 import websockets
@@ -18,7 +17,7 @@ from app.settings import Settings
 from domain.vocabulary import Role
 from tests.api.hostile import ATTACKS, JSON, Attack
 from tests.api.house import SECRET, House
-from tests.api.serve import serving
+from tests.api.serve import calling, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,7 +31,7 @@ async def house(module_dsn: str) -> AsyncIterator[House]:
     app = create_app(settings, module_dsn)
     async with (
         serving(app, head_seconds=HEAD_SECONDS) as address,
-        httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http,
+        calling(address, timeout=10) as http,
     ):
         yield House(address=address, http=http, gateway=app.state.gateway, clock=[datetime.now(UTC)])
 

@@ -16,6 +16,7 @@ from app.documents import Documents
 from app.graphql import GraphQLView
 from app.limits import Limits
 from domain.vocabulary import Role
+from tests.api.serve import calling
 from tests.api.tiny import WATCH, authorization, no_generator_left, tiny_server, token
 
 JSON = "application/json"
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def served() -> AsyncIterator[tuple[httpx.AsyncClient, GraphQLView]]:
     async with (
         tiny_server(max_body_bytes=100_000) as (address, view),
-        httpx.AsyncClient(base_url=f"http://{address}", headers=authorization(), timeout=5) as client,
+        calling(address, headers=authorization(), timeout=5) as client,
     ):
         yield client, view
 

@@ -106,7 +106,7 @@ async def test_who_may_see_the_same_shares_and_no_store_hears_of_anothers_work(f
 
 @pytest.mark.parametrize("direct", [False, True])
 async def test_each_goes_on_from_its_cursor_without_a_gap_or_a_double(furnished_dsn: str, *, direct: bool) -> None:
-    async with gateway(furnished_dsn, direct_write=direct, updates_kept=10) as house, AsyncExitStack() as stack:
+    async with gateway(furnished_dsn, direct_write=direct, updates_kept=20) as house, AsyncExitStack() as stack:
         feed = house.gateway.feed  # type: ignore[union-attr]
         start, cursors, listeners = str(feed.position), [], list[tuple[Listener, str]]()
         for round_number in range(8):

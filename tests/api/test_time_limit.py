@@ -13,7 +13,7 @@ from app.main import create_app
 from app.settings import Settings
 from domain.transaction import Connection
 from schema.context import Info, Loaders, _many
-from tests.api.serve import serving
+from tests.api.serve import calling, serving
 from tests.api.tiny import SECRET, authorization
 
 RUNNING = """
@@ -65,7 +65,7 @@ async def test_an_operation_past_its_time_is_stopped_with_its_sql(dsn: str, monk
     app = create_app(settings, dsn, schema=build_schema(Query, Mutation))
     other = await asyncpg.connect(dsn)
     try:
-        async with serving(app) as address, httpx.AsyncClient(headers=authorization(), timeout=10) as http:
+        async with serving(app) as address, calling(address, headers=authorization(), timeout=10) as http:
 
             async def ask(query: str) -> httpx.Response:
                 accept = {"Accept": "application/graphql-response+json"}

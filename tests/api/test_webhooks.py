@@ -21,7 +21,7 @@ from domain.feed import Cursor, standing
 from domain.vocabulary import Role
 from tests.api.house import NOON, House, know, opened
 from tests.api.serve import serving
-from tests.races.test_processes import serving as process
+from tests.races.forked import forked
 
 SETTINGS = {"webhook_private": True, "webhook_timeout_seconds": 1}
 HOOK = (
@@ -323,7 +323,7 @@ async def test_a_webhook_that_rested_too_long_says_what_it_missed(furnished_dsn:
 async def test_what_a_killed_process_did_not_get_told_the_next_one_tells(
     furnished_dsn: str, receiver: Receiver
 ) -> None:
-    async with process(furnished_dsn, CROSSDOCK_WEBHOOK_PRIVATE="true") as (house, killed):
+    async with forked(furnished_dsn, CROSSDOCK_WEBHOOK_PRIVATE="true") as (house, killed):
         await save(house, receiver.url)
         first = await house.place("first", [("mug", 1)])
         await until(lambda: receiver.of(first) == PLACED)
@@ -331,7 +331,7 @@ async def test_what_a_killed_process_did_not_get_told_the_next_one_tells(
         second = await house.place("second", [("mug", 1)])
         await until(lambda: [message for message in receiver.came if message.order == second["id"]])
         killed.kill()
-        await killed.wait()
+        await asyncio.to_thread(killed.join)
     receiver.answer = well
     async with opened(furnished_dsn, now=datetime.now(UTC), **SETTINGS):
         await until(lambda: receiver.of(second) == PLACED)

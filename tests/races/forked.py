@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
-import httpx
-
 from app import logs, main, serving, settings
 from tests.api.house import SECRET, House
+from tests.api.serve import calling
 
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload([__name__])
+FORKING.set_forkserver_preload([__name__, "resolvers.root"])
 
 
 def serve(environment: dict[str, str], port: int, told: Connection) -> None:
@@ -30,8 +29,8 @@ def serve(environment: dict[str, str], port: int, told: Connection) -> None:
 
 
 @asynccontextmanager
-async def forked(dsn: str, *, port: int, **environment: str) -> AsyncIterator[tuple[House, ForkServerProcess]]:
-    """Run a gateway until the block ends."""
+async def forked(dsn: str, *, port: int = 0, **environment: str) -> AsyncIterator[tuple[House, ForkServerProcess]]:
+    """Run a gateway until the block ends, on a free port unless told."""
     ours, theirs = FORKING.Pipe()
     given = {"DATABASE_URL": dsn, "CROSSDOCK_SECRET": SECRET, **environment}
     process = FORKING.Process(target=serve, args=(given, port, theirs))
@@ -39,7 +38,7 @@ async def forked(dsn: str, *, port: int, **environment: str) -> AsyncIterator[tu
     theirs.close()
     try:
         address = (await asyncio.to_thread(ours.recv)).removeprefix("http://")
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
+        async with calling(address) as http:
             yield House(address=address, http=http, gateway=None, clock=[datetime.now(UTC)]), process
     finally:
         process.terminate()

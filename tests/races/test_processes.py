@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -18,7 +17,9 @@ from domain import inventory
 from domain.transaction import connect
 from domain.vocabulary import Role
 from tests.api.house import SECRET, House
+from tests.api.serve import calling
 from tests.api.test_walk import ORDERS, following, take
+from tests.races.forked import forked
 
 
 @asynccontextmanager
@@ -33,7 +34,7 @@ async def serving(dsn: str, *arguments: str, port: int = 0, **environment: str) 
     assert process.stdout is not None
     try:
         address = (await process.stdout.readline()).decode().split("//")[1].split("/")[0]
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
+        async with calling(address) as http:
             yield House(address=address, http=http, gateway=None, clock=[datetime.now(UTC)]), process
     finally:
         if process.returncode is None:
@@ -52,8 +53,8 @@ async def test_an_order_placed_at_one_worker_reaches_the_subscribers_at_the_othe
 
 async def test_an_order_placed_at_one_gateway_reaches_a_subscriber_at_another(furnished_dsn: str) -> None:
     async with (
-        serving(furnished_dsn) as (first, _),
-        serving(furnished_dsn) as (second, _),
+        forked(furnished_dsn) as (first, _),
+        forked(furnished_dsn) as (second, _),
         following(second, ORDERS, Role.OPERATIONS) as dashboard,
     ):
         order = await first.place("order", [("mug", 1)], level="STANDARD")
@@ -61,12 +62,12 @@ async def test_an_order_placed_at_one_gateway_reaches_a_subscriber_at_another(fu
 
 
 async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_acknowledged(furnished_dsn: str) -> None:
-    async with serving(furnished_dsn) as (house, process):
+    async with forked(furnished_dsn) as (house, process):
         orders = [asyncio.create_task(house.place(f"order {n}", [("mug", 1)], level="STANDARD")) for n in range(200)]
         done: set[asyncio.Task[dict[str, Any]]] = set()
         while len(done) < 20:
             done, _ = await asyncio.wait(orders, return_when="FIRST_COMPLETED", timeout=1)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         answers = await asyncio.gather(*orders, return_exceptions=True)
     acknowledged = [answer["number"] for answer in answers if isinstance(answer, dict) and "number" in answer]
     lost = [answer for answer in answers if isinstance(answer, httpx.TransportError)]
@@ -80,7 +81,7 @@ async def test_a_gateway_killed_among_two_hundred_orders_loses_none_that_it_ackn
         assert await whole(connection)
     finally:
         await connection.close()
-    async with serving(furnished_dsn) as (house, _):
+    async with forked(furnished_dsn) as (house, _):
         again = await asyncio.gather(*(house.place(f"order {n}", [("mug", 1)], level="STANDARD") for n in range(100)))
         assert {answer["__typename"] for answer in again} <= {"Order", "OutOfStockError"}
         connection = await connect(furnished_dsn)

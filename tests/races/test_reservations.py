@@ -1,7 +1,6 @@
 """Carts, orders and the clock race for the same stock, at one process and at two."""
 
 import asyncio
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ from domain.timers import run_due
 from domain.vocabulary import Role
 from tests.api.house import House, furnish, opened
 from tests.api.test_reservations import EXTEND, RELEASE, option, reserve, swept
-from tests.races.test_processes import serving
+from tests.races.forked import forked
 
 Houses = list[House]
 MINUTE = timedelta(minutes=1)
@@ -184,11 +183,11 @@ async def test_whoever_ends_a_cart_first_ends_it_and_nobody_ends_it_twice(houses
 
 async def test_a_cart_whose_gateway_is_killed_is_ended_by_another(furnished_dsn: str) -> None:
     async with opened(furnished_dsn, now=datetime.now(UTC)) as second:
-        async with serving(furnished_dsn) as (first, process):
+        async with forked(furnished_dsn) as (first, process):
             token = (await option(first, ("mug", 3)))["token"]
             made = await reserve(first, token)
             assert made["__typename"] == "Reservation"
-            process.send_signal(signal.SIGKILL)
+            process.kill()
         assert await free(second, "mug") == 105
         second.clock[0] = datetime.fromisoformat(made["expiresAt"])
         async with asyncio.timeout(10):
