@@ -24,6 +24,9 @@ UPGRADE = (
     "Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
 PONG = {"type": "pong"}
+KEY = b64encode(os.urandom(16)).decode()
+READ_BYTES = 65_536
+"""More would be memory that the system has to map anew for each read."""
 
 
 def masked(message: dict[str, Any]) -> bytes:
@@ -31,6 +34,15 @@ def masked(message: dict[str, Any]) -> bytes:
     text = json.dumps(message).encode()
     size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
     return b"\x81" + size + bytes(4) + text
+
+
+def hellos_of(command: dict[str, Any]) -> list[bytes]:
+    """Return what the sockets say first, in turn: what they are, and what they ask for."""
+    if "query" not in command:
+        return [b""]
+    init = masked({"type": "connection_init", "payload": {"token": command["token"]}})
+    asked = [{"query": command["query"], "variables": variables} for variables in command["variables"]]
+    return [init + masked({"type": "subscribe", "id": "1", "payload": payload}) for payload in asked]
 
 
 @dataclass(slots=True)
@@ -94,43 +106,35 @@ class Clients:
     by_handle: dict[int, Client] = field(default_factory=dict)
     silent: list[socket.socket] = field(default_factory=list)
     begun: float = 0.0
+    opening: int = 0
+    """Whose handshake is under way."""
 
     def open(self, command: dict[str, Any]) -> dict[str, Any]:
         """Open `count` sockets that subscribe, with the given variables in turn; the first `silent` never read on."""
         self.begun = time.monotonic()
-        waiting: set[int] = set()
-        silent = command.get("silent", 0)
+        host, port = address = tuple(command["address"])
+        upgrade = UPGRADE.format(path=command["path"], host=host, port=port, key=KEY).encode()
+        hellos, silent = hellos_of(command), command.get("silent", 0)
         for number in range(command["count"]):
-            handle = self._connect(command, number)
+            handle = self._connect(address, upgrade, hellos[number % len(hellos)], little=number < silent)
             if number < silent:
                 self._mute(handle)
-            else:
-                waiting.add(handle)
-            while len(waiting) >= AT_ONCE:
+            while self.opening >= AT_ONCE:
                 self._turn()
-                waiting = {each for each in waiting if not self.by_handle[each].live}
-        while any(not client.live for client in self.by_handle.values()):
+        while self.opening:
             self._turn()
         return {"open": len(self.by_handle), "seconds": time.monotonic() - self.begun}
 
-    def _connect(self, command: dict[str, Any], number: int) -> int:
-        host, port = command["address"]
+    def _connect(self, address: tuple[str, int], upgrade: bytes, hello: bytes, *, little: bool) -> int:
         sock = socket.socket()
-        if number < command.get("silent", 0):
+        if little:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE_BYTES)
-        sock.connect((host, port))
+        sock.connect(address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        key = b64encode(os.urandom(16)).decode()
-        sock.sendall(UPGRADE.format(path=command["path"], host=host, port=port, key=key).encode())
+        sock.sendall(upgrade)
         sock.settimeout(0)
-        hello = b""
-        if "query" in command:
-            variables = command["variables"][number % len(command["variables"])]
-            asked = {"query": command["query"], "variables": variables}
-            hello = masked({"type": "connection_init", "payload": {"token": command["token"]}})
-            hello += masked({"type": "subscribe", "id": "1", "payload": asked})
-        client = Client(sock, hello)
-        self.by_handle[sock.fileno()] = client
+        self.by_handle[sock.fileno()] = Client(sock, hello)
+        self.opening += 1
         self.poll.register(sock, select.EPOLLIN)
         return sock.fileno()
 
@@ -147,14 +151,17 @@ class Clients:
         for handle, _ in self.poll.poll(seconds):
             client = self.by_handle[handle]
             try:
-                data = client.sock.recv(262_144)
+                data = client.sock.recv(READ_BYTES)
             except BlockingIOError:
                 continue
             except ConnectionResetError:
                 data = b""
             if data:
+                waited = not client.live
                 came += client.take(data)
+                self.opening -= waited and client.live
             else:
+                assert client.live, "closed within its handshake"
                 self.poll.unregister(handle)
                 client.code = client.code or 1006
         return came
