@@ -51,7 +51,8 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
 
     Raise CursorExpired where some of them are gone already.
     """
-    # `feed.xid` is the column: `xid` alone would be the text above, and sort everything that is still to be read.
+    # `feed.xid` is the column: `xid` alone would be the text above, and sort everything that is still to be read. The
+    # index bounds the rows on both sides, so that those an open transaction holds back cost nothing, however many.
     rows = await connection.fetch(
         """
         SELECT epoch, xid::text::bigint AS xid, id, kind, payload, at, (SELECT trimmed FROM feed_epoch) AS trimmed,
@@ -60,7 +61,7 @@ async def read(connection: Connection, after: Cursor, limit: int = READ_AT_ONCE)
                   FROM counted_run r WHERE r.id = feed.run_id) AS levels
           FROM feed
          WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3)
-           AND (xid < pg_snapshot_xmin(pg_current_snapshot()) OR epoch < (SELECT epoch FROM feed_epoch))
+           AND (epoch, xid) < ((SELECT epoch FROM feed_epoch), pg_snapshot_xmin(pg_current_snapshot()))
          ORDER BY feed.epoch, feed.xid, feed.id LIMIT $4
         """,
         after.epoch,

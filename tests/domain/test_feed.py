@@ -271,3 +271,23 @@ async def test_a_transaction_left_open_delays_updates_but_no_writer_and_none_is_
         listening.cancel()
     print(f"all told {min(lags) * 1000:.0f} ms after the end of the transaction")  # noqa: T201
     assert min(lags) < 0.1
+
+
+async def test_what_an_open_transaction_holds_back_costs_a_read_nothing(database: Database) -> None:
+    held = [Fact(kind=UpdateKind.ORDER_CHANGED, at=NOW, order_id=uuid4()) for _ in range(2_000)]
+    async with database.reading() as reader:
+
+        async def entries() -> int:
+            await reader.execute("SELECT pg_stat_force_next_flush()")
+            read: int = await reader.fetchval("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE relname = 'feed'")
+            return read
+
+        start = (await standing(reader)).newest
+        async with database.pool.acquire() as left_open, left_open.transaction():
+            await tell(left_open, uuid4())
+            async with database.transaction() as connection:
+                await feeds.record(connection, held)
+            before = await entries()
+            assert await feeds.read(reader, start) == []
+            assert await entries() - before < 10
+        assert len(await feeds.read(reader, start, 1_000)) == 1 + len(held)
