@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import compress, count
-from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
 from asyncpg.exceptions import UniqueViolationError
 
 from domain.errors import DomainError, InvalidInput, NotFound
-from domain.imports import ImportOutcome, OnRowError, check_each, without
+from domain.imports import ImportOutcome, OnRowError, check_each
 from domain.inventory.corrections import OnShortage
-from domain.inventory.merge import Counted, Merged, merge
+from domain.inventory.fresh import Counted
+from domain.inventory.merge import Merged, merge
 from domain.inventory.read import stock_levels
 from domain.inventory.rows import MOST, ItemRow
 from domain.text import check_code, check_codes, check_text
@@ -28,6 +30,7 @@ LEVELS_AT_FIRST, LEVELS_AT_MOST = 5_000, 20_000
 PART_SECONDS = 0.25
 """While a transaction lasts, nothing that is committed after it began can be read from the feed."""
 LONGEST_URL = 2000
+MOST_AGAIN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +147,7 @@ async def import_stock(
     outcome = ImportOutcome()
     usable = await _usable(database, rows, outcome) if rows else []
     if not outcome.rejects(on_error):
-        await _merge_in_parts(database, sorted(usable, key=itemgetter(0)), outcome, on_shortage=on_shortage, now=now)
+        await _merge_in_parts(database, usable, outcome, on_shortage=on_shortage, now=now)
     return outcome
 
 
@@ -173,30 +176,30 @@ async def _merge(
     database: Database, rows: Sequence[Counted], *, on_shortage: OnShortage | None, now: datetime
 ) -> Merged:
     """Merge rows in one transaction; begin again where another came in between, three times at most."""
-    for last in (False, False, False, True):
+    for before in range(MOST_AGAIN + 1):
         try:
             async with database.transaction() as connection:
-                merged = await merge(connection, rows, now=now)
+                merged = await merge(connection, rows, now=now, again=before > 0)
                 if merged.short and on_shortage:
                     await on_shortage(connection, merged.short)
                 return merged
         except (Deadlock, UniqueViolationError):
-            if last:
+            if before == MOST_AGAIN:
                 raise
     return Merged()
 
 
 async def _usable(database: Database, rows: Sequence[StockRecord], outcome: ImportOutcome) -> list[Counted]:
-    """Return the rows that can be merged; each of the others fails, for the first reason that there is.
+    """Return the rows to merge, in the order of the key; each of the others fails, for the first reason that there is.
 
     A long file says the same SKUs, codes and quantities again and again: what is said is judged once, not each row.
     """
     skus, codes, on_hand, safety_stock = columns = tuple(zip(*rows, strict=True))
-    faults = _repeated(skus, codes)
     said = [set(column) for column in columns]
     wrong = [_judge(values, check) for values, check in zip(said, _CHECKS, strict=True)]
     async with database.reading() as connection:
         items, places = await _known(connection, said[0] - wrong[0].keys(), said[1] - wrong[1].keys())
+        order, faults = _order(skus, codes, places)
         for sku in said[0] - items - wrong[0].keys():
             wrong[0][sku] = NotFound(message=f"There is no item {sku!r}.", path=("sku",))
         for code in said[1] - places.keys() - wrong[1].keys():
@@ -210,7 +213,27 @@ async def _usable(database: Database, rows: Sequence[StockRecord], outcome: Impo
     for n, fault in faults.items():
         outcome.fail(n, fault)
     ids: Iterator[Any] = map(places.get, codes)  # None where a row failed
-    return without(faults, list(zip(skus, ids, on_hand, safety_stock, strict=True)))
+    usable = list(zip(skus, ids, on_hand, safety_stock, strict=True))
+    failed = np.zeros(len(rows), bool)
+    failed[list(faults)] = True
+    return list(map(usable.__getitem__, order[~failed[order]].tolist()))
+
+
+def _order(
+    skus: Sequence[str], codes: Sequence[str], places: Mapping[str, UUID]
+) -> tuple[npt.NDArray[np.intp], dict[int, DomainError]]:
+    """Return the rows' numbers in the order of the key, and the fault of each row about the same level as another."""
+    by_id = sorted(set(codes), key=lambda code: places[code].bytes if code in places else b"")
+    keys = _ranks(sorted(set(skus)), skus) * len(by_id) + _ranks(by_id, codes)
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
+    return order, _repeated(skus, codes) if same.any() else {}
+
+
+def _ranks(ranked: Sequence[str], values: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return where each value stands among the ranked ones."""
+    rank = {value: number for number, value in enumerate(ranked)}
+    return np.fromiter(map(rank.__getitem__, values), np.int64, len(values))
 
 
 def _places(wanted: Collection[object], column: Sequence[object]) -> Iterator[int]:
@@ -220,8 +243,6 @@ def _places(wanted: Collection[object], column: Sequence[object]) -> Iterator[in
 
 def _repeated(skus: Sequence[str], codes: Sequence[str]) -> dict[int, DomainError]:
     """Return the fault of each row that is about the same level as one before it."""
-    if len(set(zip(skus, codes, strict=True))) == len(skus):
-        return {}
     first: dict[tuple[str, str], int] = {}
     return {
         n: InvalidInput(message=f"Row {before} of this import is about the same thing.")

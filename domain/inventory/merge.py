@@ -1,24 +1,20 @@
-"""Counted levels in bulk: copied into a staging table, merged as sets; only what changed is written, and told."""
+"""Counted levels in bulk: new ones are copied, others staged and merged as sets; what changed is written, and told."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from itertools import count
 from uuid import UUID
 
 from domain.feed import LEVELS_A_ROW
 from domain.ids import new_id
+from domain.inventory import fresh
 from domain.inventory.foresight import foresee
+from domain.inventory.fresh import Counted
 from domain.inventory.levels import Key
 from domain.inventory.rows import run_of
 from domain.inventory.waiting import wake
 from domain.transaction import Connection
-
-Counted: TypeAlias = tuple[str, UUID, int | None, int | None]
-"""SKU, location, and what is to be on hand and kept there; None leaves things as they are.
-
-A level that does not exist needs a quantity on hand.
-"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,12 +26,19 @@ class Merged:
     short: list[Key] = field(default_factory=list)
 
 
-async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetime) -> Merged:
+async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetime, again: bool = False) -> Merged:
     """Make and count levels in the caller's transaction, in runs that are their entries in the ledger and in the feed.
 
-    Every SKU and location has to be there, and each level but once among the rows. Where somebody else makes one of the
-    levels meanwhile, Postgres says so (a unique violation) and the transaction may be done again as a whole.
+    Every SKU and location has to be there, and each level but once among the rows, which are in the order of the key.
+    Where somebody else makes one of the levels meanwhile, Postgres says so (a unique violation) and the transaction may
+    be done `again` as a whole.
     """
+    await connection.execute(_PLAN)
+    if not again and await fresh.are_new(connection, rows):
+        await fresh.create(connection, rows, _ids_from(*_run_ids(now)), now=now)
+        on_sale = {sku for sku, _, on_hand, safety_stock in rows if (on_hand or 0) > (safety_stock or 0)}
+        await wake(connection, on_sale, now=now)
+        return Merged(created=len(rows))
     await connection.execute(_STAGE)
     await connection.copy_records_to_table("staged_level", schema_name="pg_temp", records=rows, columns=_STAGED)
     found = await connection.fetchrow(_COMPARE)
@@ -43,8 +46,7 @@ async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetim
     await foresee(connection, short, [(sku, location_id) for sku, location_id, _, _ in rows] if short else ())
     merged = Merged()
     if found["fresh"]:
-        create = _CREATE_ALL if found["fresh"] == len(rows) else _CREATE
-        merged.created = await _write(connection, create, merged, now=now)
+        merged.created = await _write(connection, _CREATE, merged, now=now)
     if found["changed"] or merged.created < found["fresh"]:  # somebody made the others since
         merged.updated = await _write(connection, _COUNT, merged, now=now)
     return merged
@@ -65,17 +67,23 @@ def _run_ids(now: datetime) -> tuple[bytes, int]:
     return first[:8], int.from_bytes(first[8:], signed=True)
 
 
+def _ids_from(high: bytes, low: int) -> Iterator[UUID]:
+    return (UUID(bytes=high + (low + (number << 8)).to_bytes(8, signed=True)) for number in count())
+
+
 _STAGED = ("sku", "location_id", "on_hand", "safety_stock")
 
 # Nothing is known yet of a staging table, and a connection keeps its plans, also those that it made when `stock` was
-# small: none may be to read the whole of it. To sort 150,000 levels takes 18 MB and to hand them on 15, which with the
-# usual 4 MB goes by way of the disk.
-_STAGE = """
-CREATE TEMPORARY TABLE IF NOT EXISTS staged_level (sku text, location_id uuid, on_hand int, safety_stock int)
-    ON COMMIT DELETE ROWS;
+# small: none may be to read the whole of it.
+_PLAN = """
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
+"""
+# To sort 150,000 levels takes 18 MB and to hand them on 15, which with the usual 4 MB goes by way of the disk.
+_STAGE = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_level (sku text, location_id uuid, on_hand int, safety_stock int)
+    ON COMMIT DELETE ROWS;
 SET LOCAL work_mem = '32MB';
 """
 
@@ -110,23 +118,19 @@ SELECT count(*) AS levels,
   FROM changed
 """
 
-_CREATE_ALL = f"""
+_CREATE = f"""
 WITH changed AS MATERIALIZED (
     SELECT w.sku, w.location_id, w.on_hand, n.safety_stock, 0 AS reserved, w.on_hand AS delta,
            greatest(w.on_hand - n.safety_stock, 0) AS available
       FROM pg_temp.staged_level w
      CROSS JOIN LATERAL (SELECT coalesce(w.safety_stock, 0) AS safety_stock) n
+     WHERE NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)
      ORDER BY w.sku COLLATE "C", w.location_id
 ), written AS (
     INSERT INTO stock (sku, location_id, on_hand, safety_stock, updated_at)
     SELECT sku, location_id, on_hand, safety_stock, $1 FROM changed
 ) {_WRITE}
 """  # noqa: S608 - our own text
-_CREATE = _CREATE_ALL.replace(
-    "     ORDER BY",
-    "     WHERE NOT EXISTS (SELECT FROM stock k WHERE k.sku = w.sku AND k.location_id = w.location_id)\n     ORDER BY",
-    1,
-)
 
 # What was on hand is read by the very statement that locks it: a movement that ends meanwhile is counted in.
 _COUNT = f"""
