@@ -14,7 +14,7 @@ from domain.planning import problem
 from domain.vocabulary import FulfillmentMethod, ServiceLevel, UnavailabilityCode
 from schema.context import Info
 from schema.errors import ERRORS, Common, UserError
-from schema.network import CarrierService, Location
+from schema.network import CarrierService, Location, located
 from schema.permission import EVERYBODY, edge
 from schema.scalars import AddressInput, GeoPointInput, Money
 
@@ -103,8 +103,8 @@ class PlannedParcel:
     @classmethod
     def of(cls, parcel: problem.Parcel, snapshot: Snapshot) -> "PlannedParcel":
         return cls(
-            location=Location.of(snapshot.location(parcel.location_code)),
-            destination=(Location.of(snapshot.location(parcel.destination_code)) if parcel.destination_code else None),
+            location=located(snapshot, parcel.location_code),
+            destination=located(snapshot, parcel.destination_code) if parcel.destination_code else None,
             carrier_service=(
                 CarrierService.of(snapshot.services[parcel.service_code]) if parcel.service_code else None
             ),
@@ -138,7 +138,6 @@ class FulfillmentOption:
     @classmethod
     def of(cls, option: Option, snapshot: Snapshot) -> "FulfillmentOption":
         promise, plan = option.promise, option.promise.plan
-        pickup = snapshot.location(plan.pickup_code) if plan.pickup_code else None
         return cls(
             token=option.token,
             method=plan.method,
@@ -150,7 +149,7 @@ class FulfillmentOption:
             latest=plan.latest,
             order_before=plan.order_before or promise.expires_at,
             expires_at=promise.expires_at,
-            pickup_location=Location.of(pickup) if pickup else None,
+            pickup_location=located(snapshot, plan.pickup_code) if plan.pickup_code else None,
             distance_km=None if plan.distance_km is None else round(plan.distance_km, 1),
             parcels=[PlannedParcel.of(parcel, snapshot) for parcel in plan.parcels],
         )

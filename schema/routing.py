@@ -18,7 +18,7 @@ from domain.simulation import Simulation
 from domain.vocabulary import FenceKind, LocationKind, RatingKind, RoutingTrigger
 from schema.context import Info
 from schema.errors import InvalidInputError
-from schema.network import Location
+from schema.network import Location, located
 from schema.options import NoFulfillmentOptionError, PlannedParcel
 from schema.orders import Order
 from schema.paging import Node, global_id, node_of, uuid_of
@@ -50,7 +50,7 @@ class Fence:
     @edge(allow=OFFICE, description="Those it is about, where its kind is about some.")
     async def locations(self, info: Info) -> list[Location] | None:
         snapshot = await info.context.network()
-        return [Location.of(snapshot.location(code)) for code in self.rule.location_codes] or None
+        return [located(snapshot, code) for code in self.rule.location_codes] or None
 
 
 @strawberry.type(
@@ -155,7 +155,7 @@ class RoutingCandidate:
     @classmethod
     def of(cls, told: explain.Candidate, snapshot: Snapshot, currency: str) -> "RoutingCandidate":
         return cls(
-            location=Location.of(snapshot.location(told.location_code)),
+            location=located(snapshot, told.location_code),
             chosen=told.chosen,
             excluded_by=FenceResult.of(told.stopped) if told.stopped else None,
             ratings=RatingResult.of(told.ratings, currency),
@@ -175,7 +175,7 @@ class RoutingAlternative:
         return cls(
             parcel_count=told.parcel_count,
             cost=Money.of(told.cost, currency),
-            locations=[Location.of(snapshot.location(code)) for code in told.location_codes],
+            locations=[located(snapshot, code) for code in told.location_codes],
         )
 
 

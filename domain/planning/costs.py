@@ -15,7 +15,7 @@ from domain.planning.lots import Lots
 from domain.planning.network import Offer
 from domain.planning.policy import Rating
 from domain.planning.problem import UNLIMITED
-from domain.planning.rates import IMPOSSIBLE, Rates, Tariff
+from domain.planning.rates import IMPOSSIBLE, Rates, Take, Tariff
 from domain.planning.timetable import NEVER, limits, used
 from domain.vocabulary import LocationKind, RatingKind
 
@@ -68,13 +68,24 @@ class Legs:
     def charges(self, legs: Amounts, takes: NDArray[np.bool_]) -> dict[RatingKind, Amounts]:
         """Return what a parcel of each of these legs is charged by each rating, for the lots it takes (legs, lots).
 
-        Each is a SPLIT, too.
+        Each is alone, and so none is a SPLIT that is `free`.
         """
         charged = {kind: amounts[legs] for kind, amounts in self.fixed.items()}
         classes = self.class_of[legs]
         for kind, amounts in self.by_lot.items():
             _add(charged, kind, np.add.reduce(amounts.take(classes, axis=1) * takes.T, axis=0))
         charged[RatingKind.SHIPPING] = self.rates.carriage(self.at.lanes[legs], takes @ self.rates.grams)
+        if self.free:
+            charged[RatingKind.SPLIT] = charged[RatingKind.SPLIT] - self.free
+        return charged
+
+    def charged(self, take: Take) -> dict[RatingKind, int]:
+        """Return what a parcel of a cover is charged by each rating; each is a SPLIT, too."""
+        charged = {kind: amounts.item(take.leg) for kind, amounts in self.fixed.items()}
+        for kind, amounts in self.by_lot.items():
+            of_lots = amounts[:, self.class_of.item(take.leg)].tolist()
+            charged[kind] = charged.get(kind, 0) + sum([of_lots[lot] for lot in take.lines])
+        charged[RatingKind.SHIPPING] = take.cost - sum(charged.values())
         return charged
 
 

@@ -103,13 +103,13 @@ def explain(decision: Decision) -> Explanation:
     nearest = _nearest(ground, sites, stops)
     stopped = [_stopped(ground, *stop) for stop in zip(sites[nearest].tolist(), stops[nearest].tolist(), strict=True)]
     most = MOST_CANDIDATES - len(stopped)
-    rated, charged = _open(ground, legs, cover, most=most) if legs and cover else ([], {})
+    rated = _open(ground, legs, cover, most=most) if legs and cover else []
     by_fence: dict[FenceKind, int] = {}
     for screen, count in zip(ground.screens, np.bincount(stops, minlength=len(ground.screens)).tolist(), strict=True):
         by_fence[screen.kind] = by_fence.get(screen.kind, 0) + count
     return Explanation(
         cost=decision.plan.cost if decision.plan else 0,
-        ratings=charged,
+        ratings=_charged(legs, cover) if legs and cover else {},
         gap=cover.gap if cover else 0.0,
         considered=len(ground.problem.network.sites),
         stopped={kind: count for kind, count in by_fence.items() if count},
@@ -124,7 +124,7 @@ def _fetched(decision: Decision, told: Explanation) -> Explanation:
     cost = decision.plan.cost if decision.plan else 0
     if legs is None or cover is None:
         return replace(told, cost=cost)
-    (store,), own = _open(decision.ground, legs, cover, most=1)
+    (store,), own = _open(decision.ground, legs, cover, most=1), _charged(legs, cover)
     code = store.location_code
     others = [candidate for candidate in told.candidates if candidate.location_code != code]
     return replace(
@@ -218,11 +218,10 @@ def _ratings(told: Mapping[str, int]) -> dict[RatingKind, int]:
     return {RatingKind(kind): cost for kind, cost in told.items()}
 
 
-def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[Candidate], dict[RatingKind, int]]:
+def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> list[Candidate]:
     """Return the sites of open legs, those of the cover first and then by rank: those of the cover, and `most` in all.
 
-    The rank is by how many lots a site's best leg can take, and then by what it charges for them. Beside them is what
-    the parcels of the cover are charged together, by rating.
+    The rank is by how many lots a site's best leg can take, and then by what it charges for them.
     """
     takes, of_leg = legs.rates.fits(), legs.at.sites
     counts = np.add.reduce(takes, axis=1, dtype=np.int16).astype(np.int64)
@@ -230,7 +229,7 @@ def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[
     takers = np.zeros(ground.open.shape[1], dtype=np.bool_)
     takers[of_leg[senders]] = True
     rivals = _rivals(counts, takers, of_leg, most * len(ground.open))
-    charged, charges = _charged(legs, cover, np.concatenate((senders, rivals)), takes.T.take(rivals, axis=1).T)
+    charges = legs.charges(rivals, takes.T.take(rivals, axis=1).T)
     sites, counts = of_leg[rivals], counts[rivals]
     totals = reduce(np.add, charges.values())
     order = (totals - counts * IMPOSSIBLE).argsort(kind="stable")
@@ -250,27 +249,18 @@ def _open(ground: Ground, legs: Legs, cover: Cover, *, most: int) -> tuple[list[
         else:
             ratings = {kind: amount for kind, amount in zip(charges, amounts, strict=True) if amount}
             candidates.append(Candidate(known[site].code, ratings, taker, None, total, rank))
-    return candidates, charged
+    return candidates
 
 
-def _charged(
-    legs: Legs, cover: Cover, every: NDArray[np.int64], takes: NDArray[np.bool_]
-) -> tuple[dict[RatingKind, int], dict[RatingKind, NDArray[np.int64]]]:
-    """Return what the parcels of a cover are charged together, by rating, and what those of others are, each alone.
-
-    `every` are the legs of the cover and the others; `takes` the lots that the others take (legs, lots).
-    """
-    count = len(cover.takes)
-    parcels = np.zeros((count, takes.shape[1]), dtype=np.bool_)
-    for parcel, take in zip(parcels, cover.takes, strict=True):
-        parcel[list(take.lines)] = True
-    charges = legs.charges(every, np.concatenate((parcels.T, takes.T), axis=1).T)
-    charged = {kind: sum(amounts[:count].tolist()) for kind, amounts in charges.items()}
-    each = {kind: amounts[count:] for kind, amounts in charges.items()}
-    if legs.free:
-        charged[RatingKind.SPLIT] -= legs.free if count else 0
-        each[RatingKind.SPLIT] = each[RatingKind.SPLIT] - legs.free
-    return {kind: amount for kind, amount in charged.items() if amount}, each
+def _charged(legs: Legs, cover: Cover) -> dict[RatingKind, int]:
+    """Return what the parcels of a cover are charged together, by rating; its first is not a SPLIT."""
+    charged: dict[RatingKind, int] = {}
+    for take in cover.takes:
+        for kind, amount in legs.charged(take).items():
+            charged[kind] = charged.get(kind, 0) + amount
+    if legs.free and charged:
+        charged[RatingKind.SPLIT] -= legs.free
+    return {kind: amount for kind, amount in charged.items() if amount}
 
 
 def _firsts(keys: NDArray[np.int64], span: int) -> NDArray[np.bool_]:

@@ -68,7 +68,7 @@ def cheapest(table: Table, *, most_parcels: int | None = None) -> Cover:
     if most_parcels is None:
         # Two parcels cost no less than the cheapest of all, twice.
         one = table.scaled.item(-1) <= 2 * int(np.minimum.reduce(table.scaled))
-        return _trace(table, [None if one else _best(table)])
+        return _trace(table, [None if one else _best(table)], 1)
     return min(
         exactly(table, min(most_parcels, table.lines)),
         key=lambda cover: (not cover.takes, cover.cost),
@@ -82,9 +82,9 @@ def exactly(table: Table, most_parcels: int) -> list[Cover]:
     # What one parcel takes of it is its own best cover; only more parcels have to be shared out.
     rest = table.scaled[: table.scaled.size >> 1]
     rests = [None, rest]
-    while len(rests) < most:
+    while len(rests) < min(most, table.lines - 1):
         rests.append(rest := _with_one_more(table, rest))
-    return [_trace(table, rests[:count]) for count in range(1, most + 1)]
+    return [_trace(table, rests, count) for count in range(1, most + 1)]
 
 
 def _by_group(rates: Rates, charges: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -164,20 +164,23 @@ def _with_one_more(table: Table, rest: NDArray[np.int64]) -> NDArray[np.int64]:
     return best
 
 
-def _trace(table: Table, rests: Sequence[NDArray[np.int64] | None]) -> Cover:
-    """Return the best cover; its first parcel leaves what the last of `rests` covers, and so on, down to the first.
+def _trace(table: Table, rests: Sequence[NDArray[np.int64] | None], layers: int) -> Cover:
+    """Return the best cover; its first parcel leaves what the last layer of `rests` covers, and so on, to the first.
 
-    None is what covers nothing, so that the parcel takes all.
+    None is what covers nothing, so that the parcel takes all. Where there are as many layers as lines, each takes one.
     """
-    wanted, layer = table.costs.size - 1, len(rests) - 1
+    wanted, left = table.costs.size - 1, layers
     takes: list[Take] = []
     while wanted:
-        chosen = _first(table, wanted, rests[layer])
+        if wanted.bit_count() == left:
+            chosen = _first(table, 1 << wanted.bit_length() - 1, None)
+        else:
+            chosen = _first(table, wanted, rests[left - 1])
         if not chosen:
             return Cover(takes=(), bound=0)
-        takes.append(Take(leg=table.owners.item(chosen), lines=_listed(chosen), cost=table.costs.item(chosen)))
+        takes.append(Take(table.owners.item(chosen), _listed(chosen), table.costs.item(chosen)))
         wanted -= chosen
-        layer = max(layer - 1, 0)
+        left = max(left - 1, 1)
     takes.sort()
     return Cover(takes=tuple(takes), bound=sum([take.cost for take in takes]))
 
