@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.load import _ITEMS, _open, _parts
+from app import load as loading
+from app.load import _ITEMS, UnreadableFileError, _open, _parts
 from domain.inventory import ItemRow, StockRow, check
 from domain.network import Networks
 from domain.transaction import Database, open_pool
@@ -220,15 +221,14 @@ def test_a_bad_element_of_a_list_of_services_is_named_with_its_line(dsn: str, tm
         ("services", b"[{]", "cannot read"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_misuse(
+def test_a_file_that_cannot_be_used_is_refused(
     dsn: str, tmp_path: Path, name: str, content: bytes | None, reason: str
 ) -> None:
     path = tmp_path / "file"
     if content is not None:
         path.write_bytes(content)
-    told = load(dsn, **{name: path})
-    assert told.returncode == 2
-    assert reason in told.stderr
+    with pytest.raises(UnreadableFileError, match=reason):
+        loading.run(dsn, **{name: path})
 
 
 def test_loading_nothing_is_misuse(dsn: str) -> None:
