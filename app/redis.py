@@ -40,8 +40,9 @@ return {1, tostring(level)}
 class RedisBuckets:
     """Buckets that all processes share. While Redis is away, each process keeps its own."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=BUCKET_SECONDS, socket_connect_timeout=BUCKET_SECONDS)
+    def __init__(self, url: str, *, seconds: float = BUCKET_SECONDS) -> None:
+        """Wait so long for an answer."""
+        self._redis = Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)
         self._pour = self._redis.register_script(POUR)
         self._own = MemoryBuckets()
 

@@ -194,5 +194,5 @@ def test_a_database_of_a_later_version_is_refused(dsn: str) -> None:
 
 def test_processes_that_migrate_at_once_wait_for_each_other(empty_dsn: str) -> None:
     code = "import sys; from app import database; database.migrate(sys.argv[1])"
-    crowd = [subprocess.Popen([sys.executable, "-c", code, empty_dsn]) for _ in range(3)]
-    assert [process.wait(60) for process in crowd] == [0, 0, 0]
+    crowd = [subprocess.Popen([sys.executable, "-c", code, empty_dsn]) for _ in range(2)]
+    assert [process.wait(60) for process in crowd] == [0, 0]
