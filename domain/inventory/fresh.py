@@ -42,9 +42,10 @@ async def are_new(connection: Connection, levels: Sequence[Counted]) -> bool:
     No is always true. Yes may not be, where somebody makes a level meanwhile or the database sorts SKUs otherwise:
     then copying ends in a unique violation.
     """
-    last = {location_id: sku for sku, location_id, _, _ in levels}
-    first = {location_id: sku for sku, location_id, _, _ in reversed(levels)}
-    found = await connection.fetchval(_FIND, list(last), [first[location_id] for location_id in last], [*last.values()])
+    skus, places, _, _ = zip(*levels, strict=True)
+    last = dict(zip(places, skus, strict=True))
+    first = dict(zip(reversed(places), reversed(skus), strict=True))
+    found = await connection.fetchval(_FIND, list(last), list(map(first.__getitem__, last)), list(last.values()))
     return not found
 
 
