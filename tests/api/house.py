@@ -1,5 +1,6 @@
 """A gateway on a real socket, with a small network, and callers of every role."""
 
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
@@ -13,7 +14,9 @@ from gql import Client
 from gql.transport.websockets import WebsocketsTransport
 
 from app import auth
+from app.documents import Document
 from app.execution import Schema, build_schema
+from app.limits import Limits
 from app.main import Gateway, create_app
 from app.settings import Settings
 from domain.vocabulary import Role
@@ -73,6 +76,10 @@ OPTIONS = """
                   parcels { location { code } carrierService { code } lines { sku quantity } readyAt arrivesLatest } }
         unavailable { method level sku code message } } }
 """
+
+
+DOCUMENTS: dict[tuple[bool, Limits], OrderedDict[str, Document]] = defaultdict(OrderedDict)
+"""Those that any gateway of this process has read: every test asks in the same words as many others."""
 
 
 @dataclass(kw_only=True)
@@ -179,7 +186,10 @@ async def opened(dsn: str, *, now: datetime = NOON, **more: Any) -> AsyncIterato
     """Run a gateway on an empty network, its clock at `now`; `more` are settings."""
     clock = [now]
     settings = Settings(database_url=dsn, secret=SECRET, **more)  # type: ignore[call-arg, arg-type]
-    app = create_app(settings, dsn, schema=copy(whole_schema(subgraph=settings.federation)), now=lambda: clock[0])
+    schema = copy(whole_schema(subgraph=settings.federation))
+    app = create_app(settings, dsn, schema=schema, now=lambda: clock[0])
+    if settings.rate is None:  # else it costs points to read one
+        schema.documents._kept = DOCUMENTS[settings.federation, schema.documents.limits]
     async with (
         serving(app, stall_seconds=settings.ws_stall_seconds, direct=settings.direct_write) as address,
         calling(address) as http,
