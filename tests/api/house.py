@@ -222,6 +222,9 @@ async def furnish(house: House) -> None:
         query = f"mutation ($rows: [{kind}!]!) {{ {name}(rows: $rows) {{ created failed {{ row message path }} }} }}"
         result = await house.ask(Role.ADMIN, query, rows=what)
         assert result == {"created": len(what), "failed": []}, result
+    assert house.gateway
+    house.gateway.feed.nudge()
+    assert await house.gateway.feed.caught_up(10), "the gateway does not hear of its stock"
     await know(house)
 
 
