@@ -171,8 +171,12 @@ class ApiKeys:
         if len(self._noted) >= MOST_KEPT:
             self._noted.clear()
         self._noted[row.id] = now  # those who come meanwhile leave it to this one
-        async with self.database.reading() as connection:
-            await connection.execute(_NOTE, row.id, now)
+        try:
+            async with self.database.reading() as connection:
+                await connection.execute(_NOTE, row.id, now)
+        except BaseException:
+            self._noted.pop(row.id, None)
+            raise
 
     def _is_known(self, key_id: UUID, now: datetime) -> bool:
         since = self._kept[key_id][1] if key_id in self._kept else self._unknown.get(key_id)

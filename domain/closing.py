@@ -25,24 +25,26 @@ def handler(networks: Networks) -> Handler:
 
 
 async def _handle(networks: Networks, connection: Connection, key: str, now: datetime) -> None:
-    closed = await connection.fetchrow(_NEXT, UUID(key))
+    location_id, moment = key.split()
+    place, closed_at = UUID(location_id), datetime.fromisoformat(moment)
+    closed = await connection.fetchrow(_NEXT, place)
     if closed is None:
         return
     if closed["id"]:
         await Desk(connection=connection, networks=networks, viewer=SYSTEM, now=now).shut(closed["id"])
         await set_timer(connection, CLOSING, key, now)
-    elif transfer := await connection.fetchrow(_NEXT_TRANSFER, UUID(key), closed["updated_at"]):
+    elif transfer := await connection.fetchrow(_NEXT_TRANSFER, place, closed_at):
         if transfer["status"] == TransferStatus.REQUESTED:
             await transfers.cancel_transfer(connection, networks, transfer["id"], viewer=SYSTEM, now=now)
         else:
             await transfers.shut(connection, networks, transfer["id"], now=now)
         await set_timer(connection, CLOSING, key, now)
-    elif closed["updated_at"] > now - LOOKS_AGAIN:  # an order that was being placed may not have known
+    elif closed_at > now - LOOKS_AGAIN:  # an order that was being placed may not have known
         await set_timer(connection, CLOSING, key, now + LOOKS_AGAIN)
 
 
 _NEXT = """
-SELECT l.updated_at, a.id
+SELECT a.id
   FROM location l
   LEFT JOIN assignment a ON a.location_id = l.id
         AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'READY_FOR_PICKUP')
@@ -54,7 +56,7 @@ _NEXT_TRANSFER = """
 SELECT t.id, t.status FROM transfer t
  WHERE t.status = 'REQUESTED' AND $1 IN (t.from_location_id, t.to_location_id)
        AND (t.order_id IS NOT NULL OR t.created_at <= $2)
-    OR t.status = 'IN_TRANSIT' AND t.to_location_id = $1
+    OR t.status = 'IN_TRANSIT' AND t.to_location_id = $1 AND t.order_id IS NOT NULL
        AND EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = t.id AND l.bound > 0)
  ORDER BY t.id LIMIT 1
 """

@@ -47,6 +47,11 @@ async def answered(connection: Connection, scope: str, key: str, said: object, r
     return str(known["result"])
 
 
+async def forget(connection: Connection, scope: str, key: str) -> None:
+    """Give back a key of the caller's transaction that came to nothing."""
+    await connection.execute("DELETE FROM idempotency WHERE scope = $1 AND key = $2", scope, key)
+
+
 def forgetting(remembered: timedelta) -> Handler:
     """Return what forgets, hour by hour, the keys that are older than `remembered`."""
     return partial(_forget, remembered)

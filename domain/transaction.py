@@ -92,6 +92,7 @@ async def open_pool(dsn: str, *, size: int = 10, statement_timeout_ms: int = 15_
         reset=_keep,
         server_settings={
             "application_name": "crossdock",
+            "jit": "off",  # before Postgres 18 it takes a plan without scans for a dear one, and compiles for a second
             "statement_timeout": str(statement_timeout_ms),
             "idle_in_transaction_session_timeout": str(statement_timeout_ms),
         },

@@ -356,7 +356,9 @@ class Subscription:
         updates.assignment_updates, STAFF, "Store tablets: new assignments of a location and every change to them."
     )
     stock_updates: AsyncGenerator[StockUpdate, None] = subscription(
-        updates.stock_updates, STAFF, "Every change of a stock level."
+        updates.stock_updates,
+        STAFF,
+        "Every change of a stock level, less what would be told after a newer one of it.",
     )
     return_updates: AsyncGenerator[ReturnUpdate, None] = subscription(
         updates.return_updates,

@@ -12,6 +12,7 @@ from graphql import GraphQLError
 
 from domain.errors import NotFound
 from domain.feed import Cursor as Place
+from domain.feed import Newest
 from domain.feed import Update as Fact
 from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, Role, UpdateKind
 from schema.assignments import Assignment
@@ -108,7 +109,7 @@ async def stock_updates(
     after: Cursor | None = None,
     conflate: bool = True,  # noqa: FBT001, FBT002 - a GraphQL argument
 ) -> AsyncGenerator[StockUpdate, None]:
-    context = info.context
+    context, newest = info.context, Newest()
     where = await _locations(context, location_id)
 
     def wanted(fact: Fact) -> bool:
@@ -116,6 +117,7 @@ async def stock_updates(
             fact.kind in STOCK
             and (skus is None or fact.sku in skus)
             and (where is None or not where.isdisjoint(fact.location_ids))
+            and newest.hears(fact)
         )
 
     async for fact, row in _follow(

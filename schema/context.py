@@ -134,7 +134,6 @@ class Loaders:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._alike: dict[Hashable, DataLoader[Any, Any]] = {}
-        self.locations: dict[UUID, Any] = {}
 
     def alike(self, question: Hashable, load: Callable[[list[K]], Awaitable[list[A]]], most: int) -> DataLoader[K, A]:
         """Return the loader for things of which the same question is asked, at most so many at once."""

@@ -199,7 +199,10 @@ _told: dict[int, Location] = {}
 
 def located(snapshot: Snapshot, code: str) -> Location:
     """Return the location of a code, or raise NotFound."""
-    row = snapshot.location(code)
+    return _location(snapshot.location(code))
+
+
+def _location(row: LocationRow) -> Location:
     told = _told.get(id(row))
     if told is None:
         if len(_told) >= MOST_TOLD:
@@ -213,12 +216,8 @@ def _left(limit: int | None, used: int) -> int | None:
 
 
 async def location_of(info: Info, location_id: Any) -> Location:  # noqa: ANN401 - the UUID of a row
-    """Return the location of an id that a row of ours holds, made once for an answer: many rows lie in the same few."""
-    shown = info.context.loaders.locations
-    if location_id not in shown:
-        shown[location_id] = Location.of((await info.context.network()).locations[location_id])
-    found: Location = shown[location_id]
-    return found
+    """Return the location of an id that a row of ours holds."""
+    return _location((await info.context.network()).locations[location_id])
 
 
 @strawberry.input(description="weekday 1 is Monday; opens and closes are local HH:MM; closes 24:00 is midnight.")

@@ -27,6 +27,7 @@ from domain.inventory import (
     MovementRow,
     StockRecord,
     check,
+    fresh,
     import_items,
     import_stock,
     move,
@@ -194,6 +195,40 @@ async def test_two_imports_of_the_same_levels_at_once_make_each_level_once(datab
     first, second = await asyncio.gather(take(database, FEW), take(database, reversed(FEW)))
     assert (first.created + second.created, first.updated + second.updated) == (1_000, 0)
     assert await findings(database) == []
+
+
+async def test_new_levels_that_somebody_else_makes_while_they_are_copied_are_merged(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, others = fresh.create, []
+
+    async def beside(*given: Any, **more: Any) -> None:
+        monkeypatch.setattr(fresh, "create", copied)
+        others.append(await take(database, FEW[::2]))
+        await copied(*given, **more)
+
+    monkeypatch.setattr(fresh, "create", beside)
+    levels = [(sku, code, n + 1) for sku, code, n in FEW]
+    outcome = await take(database, levels)
+    assert (others[0].created, outcome.created, outcome.updated, outcome.failed) == (500, 500, 500, [])
+    async with database.reading() as connection:
+        kept = await connection.fetch("SELECT sku, on_hand FROM stock")
+    assert dict(kept) == {sku: n for sku, _, n in levels}
+    assert await findings(database) == []
+
+
+async def test_safety_stock_alone_is_merged_though_the_database_sorts_otherwise_and_sees_no_level(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mistaken(*_: object) -> bool:
+        return True
+
+    await take(database, FEW[:2])
+    monkeypatch.setattr(fresh, "are_new", mistaken)
+    rows = [StockRecord(sku, code, None, 3) for sku, code, _ in FEW[:2]]
+    outcome = await import_stock(database, rows, on_error=OnRowError.SKIP_ROW, now=NOW)
+    assert (outcome.updated, outcome.failed) == (2, [])
+    assert (await take(database, [(sku, code, n + 1) for sku, code, n in FEW[:2]])).updated == 2
 
 
 async def test_a_count_below_what_is_reserved_is_handed_on_in_its_transaction(database: Database) -> None:

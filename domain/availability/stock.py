@@ -11,7 +11,7 @@ import structlog
 
 from domain.availability.columns import Columns, load
 from domain.capacity import Work
-from domain.feed import Feed, Update
+from domain.feed import Feed, Newest, Update
 from domain.transaction import Database
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,7 @@ class Stock:
     _columns: Columns | None = None
     _missed: dict[tuple[str, UUID], int] = field(default_factory=dict)
     """What was told last of each level while the columns were loaded."""
+    _newest: Newest = field(default_factory=Newest)
     _work: Work = field(default_factory=Work)
     _epoch: int = 0
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,7 +86,7 @@ class Stock:
             return
         self._work.hear(updates)
         for update in updates:
-            if update.sku is None or update.quantities is None:
+            if update.sku is None or update.quantities is None or not self._newest.hears(update):
                 continue
             (location_id,), available = update.location_ids, update.quantities[2]
             if self._columns:

@@ -2,6 +2,7 @@
 
 from domain.feed.cursors import NOWHERE, Cursor, CursorExpired
 from domain.feed.facts import LEVELS_A_ROW, Fact, FeedRow, as_rows, record
+from domain.feed.newest import Newest
 from domain.feed.reading import Standing, Update, read, standing
 from domain.feed.retention import TIMER, forgetting
 from domain.feed.tailing import Feed, Listener
@@ -16,6 +17,7 @@ __all__ = [
     "Feed",
     "FeedRow",
     "Listener",
+    "Newest",
     "Standing",
     "Update",
     "as_rows",

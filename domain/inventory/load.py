@@ -30,7 +30,7 @@ LEVELS_AT_FIRST, LEVELS_AT_MOST = 5_000, 20_000
 PART_SECONDS = 0.25
 """While a transaction lasts, nothing that is committed after it began can be read from the feed."""
 LONGEST_URL = 2000
-MOST_AGAIN = 3
+MOST_AGAIN = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ async def _merge_in_parts(
 async def _merge(
     database: Database, rows: Sequence[Counted], *, on_shortage: OnShortage | None, now: datetime
 ) -> Merged:
-    """Merge rows in one transaction; begin again where another came in between, three times at most."""
+    """Merge rows in one transaction; begin again where another came in between, MOST_AGAIN times at most."""
     for before in range(MOST_AGAIN + 1):
         try:
             async with database.transaction() as connection:

@@ -34,7 +34,8 @@ async def merge(connection: Connection, rows: Sequence[Counted], *, now: datetim
     be done `again` as a whole.
     """
     await connection.execute(_PLAN)
-    if not again and await fresh.are_new(connection, rows):
+    counted = all(on_hand is not None for _, _, on_hand, _ in rows)  # else the level is there
+    if counted and not again and await fresh.are_new(connection, rows):
         await fresh.create(connection, rows, _ids_from(*_run_ids(now)), now=now)
         on_sale = {sku for sku, _, on_hand, safety_stock in rows if (on_hand or 0) > (safety_stock or 0)}
         await wake(connection, on_sale, now=now)

@@ -52,9 +52,9 @@ async def available_before(
     """Return what `available` would have returned for each that is asked, by the ledger; holdbacks are those of now."""
     skus = list({sku for each in asked for sku in each.skus})
     rows: dict[str, list[_Units]] = {sku: [] for sku in skus}
+    left = await _left_since(connection, asked)  # first: what leaves meanwhile is missed, and not counted twice
     for row in await _unreserved(connection, skus):
         rows[row[0]].append(row)
-    left = await _left_since(connection, asked)
     kept = await holdbacks(connection, list({each.channel for each in asked}), skus)
     found = []
     for each in asked:

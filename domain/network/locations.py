@@ -142,7 +142,7 @@ async def set_location_status(
         raise NotFound(message="There is no such location.", path=("id",))
     changed = _changed(row, {"status": status}, now=now)
     if changed and status is LocationStatus.CLOSED:
-        await set_timer(connection, CLOSING, str(location_id), now)
+        await set_timer(connection, CLOSING, f"{location_id} {now.isoformat()}", now)
     return (await write_locations(connection, [changed]))[0] if changed else row
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain import inventory, orders
 from domain.errors import InvalidInput, NotFound, ReturnNotEligible
-from domain.idempotency import answered
+from domain.idempotency import answered, forget
 from domain.ids import new_id
 from domain.inventory import MOST
 from domain.money import check_currency
@@ -58,9 +58,6 @@ class Counter(Desk):
         self.viewer.must_work_at(shown.location_id)
         currency = check_currency(shown.currency, path=("currency",))
         _check_shown(shown.lines)
-        order = await self._order_of(shown)
-        if isinstance(order, NotFound):
-            return order
         new = new_id(self.now)
         said = [
             shown.location_id,
@@ -72,6 +69,10 @@ class Counter(Desk):
         made = await answered(self.connection, "registerReturn", shown.idempotency_key, said, new, now=self.now)
         if made != str(new):
             return (await returns(self.connection, [UUID(made)]))[0]
+        order = await self._order_of(shown)
+        if isinstance(order, NotFound):
+            await forget(self.connection, "registerReturn", shown.idempotency_key)
+            return order
         place = await self.place(shown.location_id)
         goods, price = await self._shown(shown, order)
         announced = Announced(

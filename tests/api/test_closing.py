@@ -82,6 +82,9 @@ async def test_what_nobody_has_dispatched_from_or_to_a_location_that_closes_is_c
     assert (await level(house, "SM"), await level(house, "WB")) == ((4, 0, 4, 1), (49, 1, 48, 0))
     house.clock[0] += timedelta(seconds=1)
     made["left over"] = (await create(house, [("mug", 4)], "SM", "WB", key="left over"))["id"]
+    house.clock[0] += timedelta(seconds=1)
+    query = "mutation ($input: LocationInput!) { saveLocation(input: $input) { __typename } }"
+    await house.ask(Role.ADMIN, query, input={"code": "SM", "name": "Closed for good"})
     house.clock[0] += closing.LOOKS_AGAIN
     async with asyncio.timeout(10):
         while await due(house):

@@ -417,6 +417,8 @@ async def test_nobody_finds_a_postal_code_out_by_trying_nor_whether_an_order_has
     assert house.gateway is not None
     async with house.gateway.database.reading() as connection:
         assert await connection.fetchval("SELECT count(*) FROM postal_code_guess") == 0, "nor is the other number kept"
+    assert await tried(order["number"], *(f"1010{n}" for n in range(6))) == {wrong: 5, locked: 1}
+    assert await tried(order["number"], "10 115") == {"Return": 1}, "what was taken in is answered again"
 
 
 async def sold(house: House, at: str, sku: str, units: int) -> None:

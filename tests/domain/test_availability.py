@@ -145,6 +145,22 @@ async def test_what_changes_while_it_is_loaded_is_not_lost(database: Database) -
     assert memory == postgres
 
 
+async def test_what_the_feed_tells_late_of_a_level_does_not_displace_what_is_newer(database: Database) -> None:
+    await count(database, ("mug", "A", 5))
+    snapshot = await Networks(database).current()
+    async with keeping(database) as stock:
+        async with database.transaction() as connection:
+            await connection.fetchval("SELECT pg_current_xact_id()")
+            await count(database, ("mug", "A", 7))
+            place = snapshot.id_by_code["A"]
+            sold = Movement(sku="mug", location_id=place, reason=MovementReason.SOLD, on_hand_delta=-1)
+            await move(connection, [sold], now=NOW)
+        await database.wake()
+        memory, postgres = await both(database, stock, snapshot)
+    assert memory == postgres
+    assert max(map(max, memory)) == 6
+
+
 async def test_stock_is_read_without_reading_stock_rows(database: Database) -> None:
     await count(database, ("mug", "A", 5))
     snapshot = await Networks(database).current()

@@ -24,24 +24,33 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_gateway_has_them_read_as_it_starts_once_however_many_ask_and_keeps_them_for_the_next(
     dsn: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(dsn):
-        first, *others = await asyncio.gather(*(cities() for _ in range(4)))
-    assert all(each is first for each in others)
-    monkeypatch.setattr(world._World, "cities", None)
+    async with opened(dsn), asyncio.timeout(60):
+        while not (first := world._World.cities):
+            await asyncio.sleep(0.02)
+    assert all(each is first for each in await asyncio.gather(*(cities() for _ in range(4))))
+    for name in ("cities", "reading"):
+        monkeypatch.setattr(world._World, name, None)
     monkeypatch.setattr(world.sys, "executable", "/nowhere")
     kept = await cities()
     assert kept is not first
     assert kept.find("DE", "Köln") == first.find("DE", "cologne") is not None
 
 
-async def test_reading_that_fails_says_so_and_is_tried_again_also_without_a_home(
+async def test_where_reading_fails_that_is_said_and_tried_again_later_also_without_a_home(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def homeless(_: str) -> Path:
         raise RuntimeError("could not determine the home directory")
 
-    monkeypatch.setattr(world.sys, "executable", "false")
-    for where in (lambda _: folder, homeless):
+    monkeypatch.setattr(world._World, "reading", None)
+    (folder / FILE).write_bytes(b"")
+    cases = [("false", lambda _: folder), ("/nowhere", lambda _: folder), ("false", homeless)]
+    for executable, where in cases:
+        monkeypatch.setattr(world.sys, "executable", executable)
         monkeypatch.setattr(world, "user_cache_path", where)
-        with pytest.raises(RuntimeError, match="could not be read"):
+        monkeypatch.setattr(world._World, "again_at", 0.0)
+        with pytest.raises(RuntimeError, match="cities") as first:
             await cities()
+        with pytest.raises(RuntimeError) as again:
+            await cities()
+        assert again.value is first.value
