@@ -358,7 +358,7 @@ class Subscription:
     stock_updates: AsyncGenerator[StockUpdate, None] = subscription(
         updates.stock_updates,
         STAFF,
-        "Every change of a stock level, less what would be told after a newer one of it.",
+        "Changes of stock levels; where conflate is false, every one, even if it comes after a newer one.",
     )
     return_updates: AsyncGenerator[ReturnUpdate, None] = subscription(
         updates.return_updates,

@@ -109,7 +109,7 @@ async def stock_updates(
     after: Cursor | None = None,
     conflate: bool = True,  # noqa: FBT001, FBT002 - a GraphQL argument
 ) -> AsyncGenerator[StockUpdate, None]:
-    context, newest = info.context, Newest()
+    context, newest = info.context, Newest() if conflate else None
     where = await _locations(context, location_id)
 
     def wanted(fact: Fact) -> bool:
@@ -117,7 +117,7 @@ async def stock_updates(
             fact.kind in STOCK
             and (skus is None or fact.sku in skus)
             and (where is None or not where.isdisjoint(fact.location_ids))
-            and newest.hears(fact)
+            and (newest is None or newest.hears(fact))
         )
 
     async for fact, row in _follow(

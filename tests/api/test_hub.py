@@ -126,10 +126,17 @@ async def test_each_goes_on_from_its_cursor_without_a_gap_or_a_double(furnished_
         await begun(house, 1)  # all have come together
 
 
-async def test_what_is_told_after_a_newer_update_of_its_level_is_left_out(furnished_dsn: str) -> None:
-    async with gateway(furnished_dsn) as house, listening(house, Role.ADMIN) as listener:
-        await listener.subscribe("subscription { stockUpdates(conflate: false) { onHand } }")
-        await begun(house, 1)
+async def test_an_update_that_comes_late_is_for_those_who_want_every_change(
+    furnished_dsn: str,
+) -> None:
+    async with (
+        gateway(furnished_dsn) as house,
+        listening(house, Role.ADMIN) as newest,
+        listening(house, Role.ADMIN) as every,
+    ):
+        for listener, conflate in ((newest, "true"), (every, "false")):
+            await listener.subscribe(f"subscription {{ stockUpdates(conflate: {conflate}) {{ onHand }} }}")
+        await begun(house, 2)
         database = house.gateway.database  # type: ignore[union-attr]
         async with database.transaction() as first:
             await first.fetchval("SELECT pg_current_xact_id()")
@@ -137,7 +144,8 @@ async def test_what_is_told_after_a_newer_update_of_its_level_is_left_out(furnis
                 await record(second, facts(house, ("SM", "pen", 1), ("SN", "pen", 1)))
             await record(first, facts(house, ("SM", "pen", 2)))
         await tell(house, ("SM", "pen", 3))
-        assert [update["onHand"] for update in await listener.updates(3)] == [2, 1, 3]
+        assert [update["onHand"] for update in await newest.updates(3)] == [2, 1, 3]
+        assert [update["onHand"] for update in await every.updates(4)] == [2, 1, 1, 3]
 
 
 def collected() -> int:
