@@ -29,7 +29,7 @@ APPLICATION = "app.main:create_app"
 BACKLOG = 2048
 GRACE_SECONDS = 10  # for requests and sockets under way when the gateway stops
 LOOK_SECONDS = 0.1
-YOUNG_OBJECTS = 35_000
+YOUNG_OBJECTS = 150_000
 YOUNG_SECONDS = 5.0  # a worker that dies younger than this is not started again at once
 REST_SECONDS = 1.0
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
@@ -81,7 +81,7 @@ def serve(
 
 
 def look_for_cycles_rarely() -> None:
-    """Leave what is there by now to itself, and look for cycles among the rest a fiftieth as often as Python does.
+    """Leave what is there by now to itself, and look for cycles among the rest far more rarely than Python does.
 
     Requests make few cycles and many objects: looking as often as is usual takes an eighth of the time of placing.
     """

@@ -94,25 +94,25 @@ def many_places(dsn: str, rounds: int) -> Figure:
     return Figure(*map(median, zip(*times, strict=True)), kib)
 
 
-def storm(dsn: str, count: int, missed: int) -> tuple[float, float, float]:
+def storm(dsn: str, count: int, missed: int, *, workers: int) -> tuple[float, float, float]:
     """Drop all sockets, tell some updates, let all come again.
 
     Return the seconds to connect, those until all have them, and the server's CPU microseconds a socket.
     """
-    with stage(dsn) as on:
+    with stage(dsn, WORKERS=str(workers)) as on:
         subscribe(on, count)
         on.tell()
         cursor = on.clients.do("expect", count=1)["cursor"]
         on.clients.do("drop")
         on.tell(times=missed)
         on.clients.do("run", seconds=1)
-        used = on.usage()["cpu"]
+        used = on.cpu()
         opened = on.clients.do(
             "open", count=count, address=on.address, path="/graphql", query=QUERY, variables=[{"after": cursor}],
             token=token(),
         )  # fmt: skip
         heard = on.clients.do("expect", count=missed)
-        used = on.usage()["cpu"] - used
+        used = on.cpu() - used
         assert (heard["least"], heard["most"]) == (missed, missed), heard
         on.tell()
         live = on.clients.do("expect", count=1)
@@ -151,11 +151,12 @@ def main() -> None:
                 ratio = found["Strawberry's"].cpu_us / found["hub"].cpu_us
                 print(f"{'':14}{ratio:18.1f} x cheaper than Strawberry's")
         show("200 locations", 1_000, many_places(dsn, chosen.rounds))
-        opened, live, cpu = storm(dsn, chosen.storm, 20)
-        print(
-            f"{chosen.storm:,} sockets dropped at once: connected again in {opened:.2f} s, all live after {live:.2f} s;"
-            f" the server's CPU {cpu:,.0f} us each"
-        )
+        for workers in (1, 2):
+            opened, live, cpu = storm(dsn, chosen.storm, 20, workers=workers)
+            print(
+                f"{chosen.storm:,} sockets dropped at once, {workers} workers: connected again in {opened:.2f} s,"
+                f" all live after {live:.2f} s; the server's CPU {cpu:,.0f} us each"
+            )
 
 
 if __name__ == "__main__":
