@@ -29,7 +29,7 @@ APPLICATION = "app.main:create_app"
 BACKLOG = 2048
 GRACE_SECONDS = 10  # for requests and sockets under way when the gateway stops
 LOOK_SECONDS = 0.1
-YOUNG_OBJECTS = 150_000
+YOUNG_OBJECTS, YOUNG_ROUNDS = 150_000, 3
 YOUNG_SECONDS = 5.0  # a worker that dies younger than this is not started again at once
 REST_SECONDS = 1.0
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
@@ -87,7 +87,7 @@ def look_for_cycles_rarely() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
+    gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS)
 
 
 class _Server(uvicorn.Server):
