@@ -136,12 +136,13 @@ async def test_it_is_not_ready_while_it_cannot_read_the_feed(
     async with asyncio.timeout(15):
         async with other.transaction():
             await other.execute("LOCK TABLE feed IN ACCESS EXCLUSIVE MODE")
-            while (lagging := await client.get("/readyz")).status_code == 200:
+            lagging = {"status": "unavailable", "database": "ok", "migrations": "ok", "feed": "unavailable"}
+            while (answer := await client.get("/readyz")).json() != lagging:
                 await asyncio.sleep(0.1)
+            assert answer.status_code == 503
         while (await client.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.1)
     await other.close()
-    assert lagging.json() == {"status": "unavailable", "database": "ok", "migrations": "ok", "feed": "unavailable"}
 
 
 async def test_who_cannot_be_known_while_the_provider_is_away_is_told_to_come_again(dsn: str) -> None:
