@@ -7,22 +7,13 @@ from uuid import UUID
 from domain.assignments import Desk
 from domain.network import Networks
 from domain.shortage import SYSTEM
-from domain.timers import Handler, set_timer
+from domain.timers import Handler, looking
 from domain.transaction import Connection
 
 LOOK = "deadlines"
 """The kind of the one timer that looks for work past its deadline."""
 EXPIRY = "expiry"
 """The kind of the timers, one for each assignment that was found."""
-LOOK_EVERY = timedelta(seconds=5)
-FOUND_AT_ONCE = 1000
-
-
-async def look(connection: Connection, key: str, now: datetime) -> None:
-    """Set a timer for each assignment past its deadline, and the next look."""
-    status: str = await connection.execute(_FIND, EXPIRY, now, FOUND_AT_ONCE)
-    more = int(status.rsplit(maxsplit=1)[-1]) == FOUND_AT_ONCE
-    await set_timer(connection, LOOK, key, now if more else now + LOOK_EVERY)
 
 
 def handler(networks: Networks) -> Handler:
@@ -41,3 +32,6 @@ SELECT $1::text, a.id::text, a.deadline FROM assignment a
  ORDER BY a.deadline, a.id LIMIT $3
 ON CONFLICT DO NOTHING
 """
+
+look = looking(LOOK, every=timedelta(seconds=5), sets=EXPIRY, find=_FIND)
+"""Sets a timer for each assignment past its deadline, and its own next."""

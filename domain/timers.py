@@ -18,6 +18,7 @@ Handler: TypeAlias = Callable[[Connection, str, datetime], Awaitable[None]]
 """Sees to the timer of a key at a moment, in the transaction that it is given."""
 
 RUN_AT_ONCE = 100
+FOUND_AT_ONCE = 1000
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
 
@@ -42,6 +43,20 @@ async def set_timer(connection: Connection, kind: str, key: str, due_at: datetim
         key,
         due_at,
     )
+
+
+def looking(kind: str, *, every: timedelta, sets: str, find: str) -> Handler:
+    """Return what sees to the one timer of a kind that looks, again and again, for what is due.
+
+    The statement `find` sets a timer of the kind $1 for each of at most $3 things that are due at $2 and have none.
+    """
+
+    async def look(connection: Connection, key: str, now: datetime) -> None:
+        status: str = await connection.execute(find, sets, now, FOUND_AT_ONCE)
+        more = int(status.rsplit(maxsplit=1)[-1]) == FOUND_AT_ONCE
+        await set_timer(connection, kind, key, now if more else now + every)
+
+    return look
 
 
 async def begin(database: Database, kinds: Collection[str], *, now: datetime) -> None:

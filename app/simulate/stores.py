@@ -96,9 +96,10 @@ class Stores:
             await desk.start_picking(row.id)
 
     async def _pick(self, desk: Desk, row: AssignmentRow) -> None:
-        everything = self._manner(row) is not Manner.FINDS_TOO_LITTLE
-        lines = await assignments.lines_of(desk.connection, [row.id])
-        picked = [_found(line, missing=int(not everything and n == 0)) for n, line in enumerate(lines)]
+        """Find everything, or all but one unit; what was called off meanwhile is not looked for."""
+        lines = [line for line in await assignments.lines_of(desk.connection, [row.id]) if line.quantity > line.short]
+        missing = int(self._manner(row) is Manner.FINDS_TOO_LITTLE)
+        picked = [_found(line, missing=missing if n == 0 else 0) for n, line in enumerate(lines)]
         row = await desk.report_picked(row.id, picked)
         if row.status == AssignmentStatus.PICKING:
             await desk.pack(row.id)

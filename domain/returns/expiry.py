@@ -7,22 +7,13 @@ from uuid import UUID
 from domain.network import Networks
 from domain.returns.desk import Desk
 from domain.shortage import SYSTEM
-from domain.timers import Handler, set_timer
+from domain.timers import Handler, looking
 from domain.transaction import Connection
 
 LOOK = "returns"
 """The kind of the one timer that looks for returns that nothing came of in time."""
 EXPIRY = "expire_return"
 """The kind of the timers, one for each return that was found."""
-LOOK_EVERY = timedelta(minutes=1)
-FOUND_AT_ONCE = 1000
-
-
-async def look(connection: Connection, key: str, now: datetime) -> None:
-    """Set a timer for each return that nothing came of in time, and the next look."""
-    status: str = await connection.execute(_FIND, EXPIRY, now, FOUND_AT_ONCE)
-    more = int(status.rsplit(maxsplit=1)[-1]) == FOUND_AT_ONCE
-    await set_timer(connection, LOOK, key, now if more else now + LOOK_EVERY)
 
 
 def handler(networks: Networks) -> Handler:
@@ -41,3 +32,6 @@ SELECT $1::text, r.id::text, r.expires_at FROM customer_return r
  ORDER BY r.expires_at, r.id LIMIT $3
 ON CONFLICT DO NOTHING
 """
+
+look = looking(LOOK, every=timedelta(minutes=1), sets=EXPIRY, find=_FIND)
+"""Sets a timer for each return that nothing came of in time, and its own next."""
