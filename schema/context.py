@@ -56,8 +56,10 @@ class _Batch(Generic[K, A]):
         self._name = name
 
     def __get__(self, loaders: "Loaders", owner: type) -> DataLoader[K, A]:
+        database = loaders.database  # and not what holds this loader: nothing waits for a search for cycles
+
         async def load(keys: list[K]) -> list[A]:
-            async with loaders.database.reading() as connection:
+            async with database.reading() as connection:
                 return await self._load(connection, keys)
 
         loader = DataLoader(load)

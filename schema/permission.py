@@ -43,7 +43,7 @@ class Allowed(FieldExtension):
             answer: Any = next_(source, info, **kwargs)  # a subscription answers at once, with a generator
             return await answer if inspect.isawaitable(answer) else answer
         if self.hidden is None:
-            raise forbidden(f"A {viewer.role} viewer may not use {info.field_name}.")
+            raise forbidden(f"The role {viewer.role} may not use {info.field_name}.")
         return self.hidden()
 
 

@@ -50,7 +50,7 @@ async def _last(
                    ) OVER (ORDER BY epoch, xid, id) AS may_go
               FROM (SELECT epoch, xid, id, at FROM feed
                      WHERE (epoch, xid, id) > ($1, $2::text::xid8, $3)
-                       AND (xid < pg_snapshot_xmin(pg_current_snapshot()) OR epoch < (SELECT epoch FROM feed_epoch))
+                       AND (epoch, xid) < ((SELECT epoch FROM feed_epoch), pg_snapshot_xmin(pg_current_snapshot()))
                      ORDER BY feed.epoch, feed.xid, feed.id LIMIT $9) AS head
         ) AS aged
          WHERE may_go ORDER BY aged.epoch DESC, aged.xid DESC, aged.id DESC LIMIT 1
