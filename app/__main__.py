@@ -13,7 +13,7 @@ from app import logs, settings
 from app.settings import InvalidSettingError, Settings, SetupError
 from domain.vocabulary import Role
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED = 1, 2
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[
@@ -83,7 +83,8 @@ def check() -> None:
 
     with database.postgres(_settings()) as dsn:
         database.migrate(dsn)
-        faults = asyncio.run(ask(dsn))
+        with database.answering(dsn):
+            faults = asyncio.run(ask(dsn))
     for fault in faults:
         typer.echo(fault)
     if faults:
@@ -120,9 +121,10 @@ def load(
     chosen = _settings()
     with database.postgres(chosen) as dsn:
         database.migrate(dsn)
-        bad = loading.run(
-            dsn, locations=locations, items=items, stock=stock, services=services, postal_codes=postal_codes
-        )
+        with database.answering(dsn):
+            bad = loading.run(
+                dsn, locations=locations, items=items, stock=stock, services=services, postal_codes=postal_codes
+            )
     if bad:
         raise typer.Exit(FAILED)
 

@@ -65,12 +65,14 @@ def issue(
 ) -> str:
     """Return a token for the role, at these location codes, valid from `now` for `ttl`.
 
-    With scopes it opens only the root fields they name. Raises ValueError where a STORE token names no location, or
-    another role's names one.
+    With scopes it opens only the root fields they name. Raises ValueError where a STORE token names no location,
+    another role's names one, or nobody would believe the token.
     """
     codes = sorted(set(locations))
     if (role is Role.STORE) != bool(codes):
         raise ValueError("a STORE token names its locations; the other roles have none")
+    if "" in codes or any(UNUSABLE.search(text) for text in (name, *codes)):
+        raise ValueError("a name or a location's code is empty, or holds control characters")
     claims: Claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from asyncpg import exceptions
 
 from app.settings import Settings, SetupError
 from domain import migrations
-from domain.transaction import Connection
+from domain.transaction import OUTAGES, Connection
 
 MIGRATION_LOCK = 0x43524F5353  # any number that nobody else locks
 CONNECT_SECONDS = 10
@@ -22,6 +23,22 @@ class DatabaseUnreachableError(SetupError):
 
 class DatabaseTooNewError(SetupError):
     """The database was migrated by a later Crossdock."""
+
+
+class DatabaseUnfitError(SetupError):
+    """The database is no place for Crossdock's tables, or no longer does what it is asked; the text says why."""
+
+
+FITTING = "Crossdock needs a database of its own that its user owns, in UTF-8, of Postgres 15 or newer"
+OLDEST_SERVER = 15
+WITHDRAWN = (
+    *OUTAGES,
+    exceptions.InsufficientPrivilegeError,
+    exceptions.InsufficientResourcesError,
+    exceptions.QueryCanceledError,
+    exceptions.ReadOnlySQLTransactionError,
+)
+"""What is no fault of ours where a statement fails: whoever runs Postgres can put it right."""
 
 
 @contextlib.contextmanager
@@ -45,12 +62,16 @@ def migrate(dsn: str) -> None:
     """Bring the database to the newest revision; one that is there already costs one connection and one SELECT.
 
     Several processes may do so at once: the first migrates, the others wait and find it done. Not to be called from
-    a running event loop. Raises DatabaseUnreachableError and DatabaseTooNewError.
+    a running event loop. Raises DatabaseUnreachableError, DatabaseTooNewError and DatabaseUnfitError.
     """
     newest = migrations.newest()
     found = asyncio.run(_revision(dsn))
+    if found is not None and not re.fullmatch(r"\d{4}", found):
+        raise DatabaseUnfitError(f"the database at {_place(dsn)} holds other tables, at revision {found}: {FITTING}")
     if found is not None and found > newest:
-        raise DatabaseTooNewError(f"the database is at revision {found}, this Crossdock knows {newest}: upgrade it")
+        raise DatabaseTooNewError(
+            f"the database is at revision {found}, this Crossdock knows {newest}: run a newer Crossdock"
+        )
     if found != newest:
         _run(dsn, "upgrade", "head")
 
@@ -64,23 +85,45 @@ async def connect(dsn: str) -> Connection:
     """Return a connection of one's own. Raises DatabaseUnreachableError with the reason, without the password."""
     try:
         connection: Connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, exceptions.PostgresError, exceptions.InterfaceError) as error:
+    except (OSError, ValueError, OverflowError, exceptions.PostgresError, exceptions.InterfaceError) as error:
         reason = str(error) or f"no answer within {CONNECT_SECONDS} s"
         raise DatabaseUnreachableError(f"cannot use the database at {_place(dsn)}: {reason}") from None
     else:
         return connection
 
 
+@contextlib.contextmanager
+def answering(dsn: str) -> Iterator[None]:
+    """Raise DatabaseUnfitError where the database does not do what is asked of it, and that is no fault of ours."""
+    try:
+        yield
+    except BrokenPipeError:  # whoever reads what we print has left
+        raise
+    except WITHDRAWN as error:
+        raise DatabaseUnfitError(f"the database at {_place(dsn)}: {str(error) or type(error).__name__}") from None
+
+
 def _place(dsn: str) -> str:
-    return dsn.rpartition("@")[2].partition("?")[0].removeprefix("postgresql://")
+    return dsn.partition("?")[0].rpartition("@")[2].removeprefix("postgresql://")
 
 
 async def _revision(dsn: str) -> str | None:
     connection = await connect(dsn)
+    revision: str | None = None
     try:
-        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
-            return None
-        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        table, encoding = await connection.fetchrow(
+            "SELECT to_regclass('alembic_version'), current_setting('server_encoding')"
+        )
+        version = connection.get_server_version().major
+        if encoding != "UTF8" or version < OLDEST_SERVER:
+            raise DatabaseUnfitError(
+                f"the database at {_place(dsn)} is of Postgres {version}, in {encoding}: {FITTING}"
+            )
+        if table is not None:
+            revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except exceptions.PostgresError as error:
+        raise DatabaseUnfitError(f"the database at {_place(dsn)}: {error}; {FITTING}") from None
+    else:
         return revision
     finally:
         await connection.close()
@@ -90,6 +133,7 @@ def _run(dsn: str, direction: str, revision: str) -> None:
     from alembic import command  # these take longer to import than a migrated database to be found so
     from alembic.config import Config
     from sqlalchemy import Connection, text
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
@@ -104,4 +148,8 @@ def _run(dsn: str, direction: str, revision: str) -> None:
         async with engine.begin() as connection:
             await connection.run_sync(within)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except DBAPIError as error:
+        reason = f"{error.orig}; it is as it was, and {FITTING}"
+        raise DatabaseUnfitError(f"the database at {_place(dsn)} could not be migrated: {reason}") from error

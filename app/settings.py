@@ -6,7 +6,6 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,12 +19,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app import urls
 from app.signatures import signing_key
 from domain.duration import format_duration, parse_duration
 from domain.vocabulary import Role
 
 PREFIX = "CROSSDOCK_"
 SHORTEST_RETENTION = timedelta(minutes=1)
+SHORTEST_SECRET = 32
 
 
 class SetupError(Exception):
@@ -57,30 +58,14 @@ def default_data_dir() -> Path:
     if os.name == "posix" and os.geteuid() == 0:
         return Path("/var/lib/crossdock")
     data_home = os.environ.get("XDG_DATA_HOME")
-    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "crossdock"
-
-
-def _postgres_url(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
-        raise ValueError("it has to begin with postgresql://")
-    return f"postgresql://{rest}"
-
-
-def _broadcast_url(url: str) -> str:
-    if urlsplit(url).scheme not in {"memory", "redis", "rediss"}:
-        raise ValueError("it has to begin with memory://, redis:// or rediss://")
-    return url
+    try:
+        return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "crossdock"
+    except RuntimeError:  # a user whom the system does not know; where nothing is kept, none is missed
+        return Path("/var/lib/crossdock")
 
 
 def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
-
-
-def _http_url(url: str) -> str:
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise ValueError("it has to begin with https:// or http://")
-    return url
 
 
 def _by_role(text: object) -> object:
@@ -94,21 +79,21 @@ def _origins(text: object) -> object:
     return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
 
 
-def _origin(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or text != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("each origin is of the form https://shop.example")
-    return text
-
-
-def _redis_url(url: str) -> str:
-    if urlsplit(url).scheme not in {"redis", "rediss"}:
-        raise ValueError("it has to begin with redis:// or rediss://")
-    return url
-
-
 ByRole = Annotated[dict[Role, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_by_role)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_origins)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(urls.origin)], ...], NoDecode, BeforeValidator(_origins)]
+
+
+def _folder(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"there is no home directory of {path.parts[0]}") from None
+
+
+def _long_secret(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"it has to be {SHORTEST_SECRET} random characters or more, as openssl rand -hex 32 prints")
+    return secret
 
 
 def _webhook_secret(secret: SecretStr) -> SecretStr:
@@ -123,29 +108,28 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
     )
 
-    database_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(
+    database_url: Annotated[str, AfterValidator(urls.postgres_url)] | None = Field(
         default=None,
         validation_alias=AliasChoices("CROSSDOCK_DATABASE_URL", "DATABASE_URL"),
         description="The Postgres to use, postgresql://user:password@host/name (also DATABASE_URL). "
         "Unset: an embedded Postgres in the data directory.",
     )
-    data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+    data_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         default_factory=default_data_dir,
         description="Where the embedded Postgres and the signing secret are kept: "
         "~/.local/share/crossdock, for root /var/lib/crossdock.",
     )
-    broadcast_url: Annotated[str, AfterValidator(_broadcast_url)] | None = Field(
+    broadcast_url: Annotated[str, AfterValidator(urls.broadcast_url)] | None = Field(
         default=None,
         description="What wakes the other processes: redis://host:6379, or memory:// within one process. "
         "Unset: LISTEN and NOTIFY of Postgres.",
     )
-    secret: SecretStr | None = Field(
+    secret: Annotated[SecretStr, AfterValidator(_long_secret)] | None = Field(
         default=None,
-        min_length=1,
-        description="What signs tokens and promises; 32 random characters or more, or it can be guessed. "
+        description="What signs tokens and promises, 32 random characters or more. "
         "Unset: made once and kept in the data directory; required together with DATABASE_URL.",
     )
-    jwks_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    jwks_url: Annotated[str, AfterValidator(urls.http_url)] | None = Field(
         default=None,
         description="The public keys of an identity provider, whose RS256 and ES256 tokens are believed then. "
         "Unset: only tokens signed with the secret are.",
@@ -229,7 +213,7 @@ class Settings(BaseSettings):
         description="The points a minute of each token at each address, by role, as STOREFRONT=100000. "
         "A role left out has any number.",
     )
-    rate_redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
+    rate_redis_url: Annotated[str, AfterValidator(urls.redis_url)] | None = Field(
         default=None,
         description="Where all processes count these points together, redis://host:6379. "
         "Unset: each process counts its own.",
@@ -293,7 +277,7 @@ class Settings(BaseSettings):
     webhook_dead_days: int = Field(
         default=30, ge=1, le=3650, description="Days for which is kept what a webhook never took."
     )
-    carrier_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    carrier_url: Annotated[str, AfterValidator(urls.http_url)] | None = Field(
         default=None,
         description="The HTTP API that parcels are booked with, https://host/path (docs/carriers.md). "
         "Unset: numbers and labels are made here.",
@@ -363,9 +347,12 @@ def _kept_secret(path: Path) -> str:
                 pass
             finally:
                 fresh.unlink()
-        return path.read_text().strip()
+        kept = path.read_text(encoding="utf-8", errors="ignore").strip()
     except OSError as error:
         raise SetupError(f"cannot keep the signing secret in {path}: {error.strerror}; set {PREFIX}SECRET") from None
+    if len(kept) < SHORTEST_SECRET:  # as after a loss of power, while it was written
+        raise SetupError(f"{path} is spoilt: restore it, or remove it, which voids the tokens that were signed with it")
+    return kept
 
 
 def make_data_dir(path: Path) -> None:

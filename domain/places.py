@@ -153,6 +153,8 @@ async def import_postal_codes(database: Database, rows: Sequence[PostalCodeRecor
 def _check_postal_row(row: PostalCodeRecord) -> tuple[str, str, float, float]:
     check_country(row.country, path=("country",))
     check_postal_code(row.postal_code, path=("postalCode",))
+    if not plain(row.postal_code):
+        raise InvalidInput(message="A postal code has letters or digits.", path=("postalCode",))
     check_position(Point(latitude=row.latitude, longitude=row.longitude), path=())
     return row.country, plain(row.postal_code), row.latitude, row.longitude
 

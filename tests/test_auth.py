@@ -52,6 +52,14 @@ def test_a_token_says_who_its_bearer_is(role: Role, locations: tuple[str, ...]) 
     assert viewer.location_ids == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("name", "location"), [("A\nda", "BER-1"), ("Ada", ""), ("Ada", "BER\x00"), ("\udcff", "BER-1")]
+)
+def test_a_token_that_nobody_would_believe_is_not_issued(name: str, location: str) -> None:
+    with pytest.raises(ValueError, match="control characters"):
+        issue(SECRET, role=Role.STORE, name=name, locations=[location], ttl=HOUR, now=NOW)
+
+
 def test_a_token_ends_at_its_hour() -> None:
     token = issue(SECRET, role=Role.ADMIN, name="Ada", ttl=HOUR, now=NOW)
     verify(SECRET, token, now=NOW + HOUR - timedelta(seconds=1))

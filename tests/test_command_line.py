@@ -1,5 +1,6 @@
 """The command line as an operator meets it: another process, its output, its exit code."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -7,9 +8,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app import auth
+from app.database import DatabaseUnfitError, migrate
 from app.settings import InvalidSettingError, Settings, SetupError, load
 from domain import migrations
 from domain.vocabulary import Role
@@ -84,14 +87,36 @@ def test_a_token_nobody_could_use_is_refused_in_one_line(arguments: tuple[str, .
         ("CROSSDOCK_BROADCAST_URL", "kafka://here"),
         ("DATABASE_URL", "mysql://here/db"),
         ("CROSSDOCK_DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgresql://me:hun#ter2@here/db"),
+        ("DATABASE_URL", "postgresql://me:hun/ter2@here/db"),
+        ("DATABASE_URL", "postgresql://me:hun@ter2@here/db"),
+        ("CROSSDOCK_BROADCAST_URL", "redis://:hun#ter2@here:6379"),
+        ("CROSSDOCK_CARRIER_URL", "https://here:hun"),
+        ("CROSSDOCK_DATA_DIR", "~nobody-of-that-name/data"),
+        ("CROSSDOCK_SECRET", "hunter2"),
         ("CROSSDOCK_POOL_MAX_SIZE", "none"),
         ("CROSSDOCK_RESERVATION_MINUTES", "61"),  # more than the most that is allowed
     ],
 )
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(InvalidSettingError, match=name):
+    with pytest.raises(InvalidSettingError, match=name) as told:
         load()
+    assert "hun" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "place", ["", "here", "me:h%2Fu@here:1/db?host=/tmp", "me@[::1]:1,here:2/db", "/db?password=a@b"]
+)
+def test_a_place_of_postgres_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://{place}")
+    assert load().database_url == f"postgresql://{place}"
+
+
+def test_a_secret_that_was_lost_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    with pytest.raises(SetupError, match="spoilt"):
+        Settings(data_dir=tmp_path).signing_secret()
 
 
 def test_a_wrong_setting_is_told_in_one_line_which_repeats_no_password() -> None:
@@ -138,6 +163,28 @@ def test_migrate_brings_an_empty_database_to_the_newest_revision_and_then_change
         told = crossdock("migrate", DATABASE_URL=empty_dsn)
         assert (told.returncode, told.stderr) == (0, "")
         assert migrations.newest() in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("CREATE TABLE location (id int)", '"location" already exists'),
+        ("CREATE TABLE alembic_version AS SELECT 'ae1027a6acf' AS version_num", "holds other tables"),
+        ("CREATE TABLE alembic_version (number int)", "version_num"),
+        ("ALTER DATABASE {} SET default_transaction_read_only = on", "read-only"),
+    ],
+)
+def test_a_database_that_is_not_for_us_is_told_and_left_as_it_is(empty_dsn: str, statement: str, reason: str) -> None:
+    async def prepare() -> None:
+        connection = await asyncpg.connect(empty_dsn)
+        await connection.execute(statement.format(empty_dsn.rpartition("/")[2]))
+        await connection.close()
+
+    asyncio.run(prepare())
+    with pytest.raises(DatabaseUnfitError, match=reason):
+        migrate(empty_dsn)
+    with pytest.raises(DatabaseUnfitError, match=reason):  # no half of it is there
+        migrate(empty_dsn)
 
 
 def test_the_database_url_has_two_names_of_which_ours_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,9 @@ def test_a_bad_element_of_a_list_of_services_is_named_with_its_line(dsn: str, tm
         ("items", b'sku,name\nmug,"M"ug\n', "cannot read"),
         ("services", b"{}", "holds no JSON list"),
         ("services", b"[{]", "cannot read"),
+        ("services", b"[" * 100_000, "nested too deeply"),
+        ("services", b"[1" + b"0" * 5000 + b"]", "cannot read"),
+        ("stock", b"sku,location_code,on_hand,on_hand\nmug,BER1,1,2\n", "more than one column on_hand"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(
@@ -229,6 +232,14 @@ def test_a_file_that_cannot_be_used_is_refused(
         path.write_bytes(content)
     with pytest.raises(UnreadableFileError, match=reason):
         loading.run(dsn, **{name: path})
+
+
+def test_what_can_be_read_only_once_is_refused_instead_of_loading_nothing(dsn: str) -> None:
+    end, other = os.pipe()
+    os.close(other)
+    with pytest.raises(UnreadableFileError, match="write it to one first"):
+        loading.run(dsn, items=Path(f"/dev/fd/{end}"))
+    os.close(end)
 
 
 def test_loading_nothing_is_misuse(dsn: str) -> None:

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import re
+import stat
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from domain.network import (
     import_locations,
 )
 from domain.places import PostalCodeRecord, import_postal_codes
+from domain.text import plain
 from domain.transaction import Connection, Database, open_pool
 from domain.viewer import Viewer
 from domain.vocabulary import Role
@@ -226,12 +228,17 @@ def _open(path: Path) -> TextIOWrapper:
 def _examine(path: Path, kind: Kind, talk: Console) -> None:
     """Raise UnreadableFileError where the file or a column is missing; name the columns that nobody knows."""
     with _open(path) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UnreadableFileError(f"{path} is no file on a disk, and files are read twice: write it to one first")
         if not kind.required:
             return
         columns = _Table(path, csv.reader(file, strict=True)).columns()
     missing = [column for column in kind.required if column not in columns]
     if missing:
-        raise UnreadableFileError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(kind.required)}")
+        needed = f"its first line has to name {', '.join(kind.required)}, with commas between them"
+        raise UnreadableFileError(f"{path} has no column {', '.join(missing)}: {needed}")
+    if twice := sorted({column for column in columns if columns.count(column) > 1}):
+        raise UnreadableFileError(f"{path} has more than one column {', '.join(twice)}")
     unknown = [column for column in columns if column not in kind.columns]
     if unknown:
         talk.print(f"{path}: passing over the columns {', '.join(unknown)}, which mean nothing here")
@@ -302,7 +309,9 @@ def _elements(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, object]]:
         whole = json.loads(text)
     except UnicodeDecodeError:
         raise UnreadableFileError(f"{path} is not UTF-8") from None
-    except json.JSONDecodeError as error:
+    except RecursionError:
+        raise UnreadableFileError(f"cannot read {path}: it is nested too deeply") from None
+    except ValueError as error:
         raise UnreadableFileError(f"cannot read {path}: {error}") from None
     if not isinstance(whole, list):
         raise UnreadableFileError(f"{path} holds no JSON list")
@@ -345,7 +354,7 @@ _POSTAL_CODES = Kind(
     record=PostalCodeRecord,
     required=("country", "postal_code", "latitude", "longitude"),
     read=partial(read_table, PostalCodeRecord),
-    key=lambda row: (row.country, row.postal_code),
+    key=lambda row: (row.country, plain(row.postal_code)),
     write=_write_postal_codes,
 )
 _LOCATIONS = Kind(
