@@ -5,17 +5,29 @@ import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 import strawberry
-from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, execute
-from graphql.execution.collect_fields import GroupedFieldSet
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Undefined,
+    execute,
+    get_nullable_type,
+    is_leaf_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from strawberry.exceptions import MissingQueryError
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 
@@ -28,17 +40,32 @@ Watch: TypeAlias = Callable[[str | None], AbstractContextManager[None]]
 OPERATION_SECONDS = 20
 
 
-class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Strawberry's, to which what a subscription selects is known from its first update on.
+LEAVES = "leaves"
+"""The name of a schema's extension: the leaves of each type of objects."""
 
-    graphql-core collects the fields of each update anew, and remembers what it found in them by the identity of lists
-    that every update makes: all of it would be done again for each, and a subscription would grow for ever.
+
+class Leaf(NamedTuple):
+    """A field that is an attribute of its source, as `coerce` shows it."""
+
+    attribute: str
+    coerce: Callable[[Any], Any]
+    nullable: bool
+
+
+class Executor(StrawberryGraphQLCoreExecutionContext):
+    """Strawberry's, which takes leaves from their source at once, and finds what a subscription selects only once.
+
+    graphql-core takes 6 us for a leaf: it tells a resolver where it stands, and asks of each value what it is. And it
+    collects the fields of each update anew, and remembers what it found in them by the identity of lists that every
+    update makes: all of it would be done again for each, and a subscription would grow for ever.
     """
 
+    _leaves: dict[str, dict[str, Leaf]]
     _selected: list[GroupedFieldSet]
 
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - graphql-core's
         super().__init__(*given, **named)
+        self._leaves = self.schema.extensions[LEAVES]
         self._selected = []
 
     def __copy__(self) -> Self:
@@ -58,6 +85,42 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         if not self._selected:
             self._selected.append(grouped_field_set)
         return super().execute_collected_root_fields(root_type, root_value, self._selected[0], *more)
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,  # noqa: ANN401 - graphql-core's
+        field_details_list: FieldDetailsList,
+        *more: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Execute a field; of a leaf that is not as usual, graphql-core finds out why, and tells it."""
+        leaf = self._leaves[parent_type.name].get(field_details_list[0].node.name.value)
+        if leaf is not None:
+            try:
+                value = getattr(source, leaf.attribute)
+                if value is None and leaf.nullable:
+                    return None
+                shown = leaf.coerce(value)
+            except Exception:  # noqa: BLE001 - of any kind
+                shown = None
+            if shown is not None and shown is not Undefined:
+                return shown
+        return super().execute_field(parent_type, source, field_details_list, *more)
+
+
+def _leaves(graph: GraphQLSchema) -> dict[str, dict[str, Leaf]]:
+    """Return, by type and name, the leaves that no resolver makes."""
+    return {
+        kind.name: {
+            name: Leaf(definition.python_name, named.coerce_output_value, not is_non_null_type(field.type))
+            for name, field in kind.fields.items()
+            if (definition := field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF))
+            and definition.is_basic_field
+            and is_leaf_type(named := get_nullable_type(field.type))
+        }
+        for kind in graph.type_map.values()
+        if is_object_type(kind)
+    }
 
 
 class Schema(strawberry.Schema):
@@ -88,6 +151,7 @@ class Schema(strawberry.Schema):
                     context_value=context,
                     variable_values=variables,
                     operation_name=operation_name,
+                    executor_class=Executor,
                     is_awaitable=cast("Any", optimized_is_awaitable),
                 )
                 if inspect.isawaitable(result):
@@ -171,5 +235,7 @@ def build_schema(
         execution_context_class=Executor,
     )
     schema.watch = lambda _: nullcontext()
-    schema.documents = Documents(describe(schema._schema))  # noqa: SLF001 - graphql-core's own, not public otherwise
+    graph = schema._schema  # noqa: SLF001 - graphql-core's own, not public otherwise
+    graph.extensions[LEAVES] = _leaves(graph)
+    schema.documents = Documents(describe(graph))
     return schema
