@@ -91,9 +91,13 @@ class OrderSort(StrEnum):
 
 _SORT_COLUMNS = {
     OrderSort.PLACED_AT: ("placed_at", "timestamptz"),
-    OrderSort.PROMISED_LATEST: ("promised_latest", "timestamptz"),
+    OrderSort.PROMISED_LATEST: ("promised_by", "timestamptz"),
     OrderSort.NUMBER: ("number", "text"),
 }
+_PROMISED = "(SELECT *, promised_latest AS promised_by FROM customer_order WHERE promised_latest IS NOT NULL) promised"
+_UNPROMISED = """(SELECT *, timestamptz '9999-12-31 00:00Z' AS promised_by
+                    FROM customer_order WHERE promised_latest IS NULL) unpromised"""
+"""What is promised for no moment is the last to be expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +118,10 @@ class OrderFilter:
 
 def listing(which: OrderFilter, *, sort: OrderSort = OrderSort.PLACED_AT, descending: bool = True) -> Listing[OrderRow]:
     """Return the list of orders that a filter describes. `tags` asks for all of them, the other lists for any."""
+    by_promise = sort is OrderSort.PROMISED_LATEST
     listed = Listing(
-        source="customer_order",
+        source=_PROMISED if by_promise else "customer_order",
+        others=[_UNPROMISED] if by_promise else [],
         columns="*",
         key=(_SORT_COLUMNS[sort], ("id", "uuid")),
         row=OrderRow,

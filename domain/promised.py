@@ -70,6 +70,8 @@ async def kept(
     """
     if not lost and not promise.preview:
         return Decided(plan=promise.plan, basis=promise.basis)
+    if not promise.plan.parcels:
+        raise OptionExpired(message="What was planned ahead has yet to come.", path=("optionToken",))
     problem, facts = await _problem(connection, snapshot, promise, lost, now=now)
     best = decide(problem, promise.plan.method, snapshot.policies, facts).best
     if not lost and (best is None or _shape(best.plan) != _shape(promise.plan)):

@@ -122,7 +122,8 @@ async def replan(
         if decided:
             await keep(connection, new_decisions(change.order.id, decided, change.trigger, now=now))
         if work.assignments:
-            await routing.tell(connection, change.order, work, change.trigger, now=now)
+            plan = decided.plan if decided else None
+            await routing.tell(connection, change.order, work, change.trigger, plan=plan, now=now)
         return found
     raise NoFulfillmentOption(message="Others were faster.")
 

@@ -71,8 +71,8 @@ async def reroute(
     arrived = trigger is RoutingTrigger.STOCK_ARRIVED
     if decided and (work.assignments or not arrived):
         await keep(connection, new_decisions(order.id, decided, trigger, now=now))
-    if work.assignments:
-        await tell(connection, order, work, trigger, now=now)
+    if decided and work.assignments:
+        await tell(connection, order, work, trigger, plan=decided.plan, now=now)
     if not arrived:
         await _see_to_what_is_left(connection, order, work, quantities, known=bool(decided), now=now)
     return bool(work.assignments)
@@ -144,8 +144,12 @@ async def commit(
         raise NoRoom
 
 
-async def tell(connection: Connection, order: OrderRow, work: Work, trigger: RoutingTrigger, *, now: datetime) -> None:
+async def tell(
+    connection: Connection, order: OrderRow, work: Work, trigger: RoutingTrigger, *, plan: Plan | None, now: datetime
+) -> None:
     """Tell the feed and the order's timeline where its work is now, and whether that is too late for its promise."""
+    if plan:
+        await _promise(connection, order, plan, now=now)
     status = OrderStatus(order.status)
     if status in {OrderStatus.RECEIVED, OrderStatus.UNROUTABLE, OrderStatus.BACKORDERED}:
         status = OrderStatus.ROUTED
@@ -184,6 +188,22 @@ async def _see_to_what_is_left(
     step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
     await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
     await feed.record(connection, [orders.fact(told, step, now=now)])
+
+
+async def _promise(connection: Connection, order: OrderRow, plan: Plan, *, now: datetime) -> None:
+    """Promise an order that nothing was promised of, as it waited for all of it, what the first plan for it says."""
+    if order.promised_latest is None and plan.parcels:
+        await connection.execute(
+            """
+            UPDATE customer_order
+               SET promised_earliest = $2, promised_latest = $3, version = version + 1, updated_at = $4
+             WHERE id = $1
+            """,
+            order.id,
+            plan.earliest,
+            plan.latest,
+            now,
+        )
 
 
 class Within(StrEnum):

@@ -86,7 +86,9 @@ class Assignment(Node):
 
     @edge(allow=STAFF, hidden=list, description="What the viewer may do now.")
     async def allowed_actions(self, info: Info) -> list[AssignmentAction]:
-        return assignments.allowed_actions(self.row, info.context.viewer)
+        picking = self.row.status == AssignmentStatus.PICKING
+        lines = await info.context.loaders.assignment_lines.load(self.row.id) if picking else ()
+        return assignments.allowed_actions(self.row, info.context.viewer, lines)
 
     @edge(allow=STAFF)
     async def location(self, info: Info) -> Location:

@@ -20,6 +20,7 @@ from domain.network import (
 )
 from domain.paging import Page
 from domain.places import Address as AddressValue
+from domain.planning.problem import Point
 from domain.vocabulary import AssignmentStatus, LocationKind, LocationService, LocationStatus, Role, ServiceLevel
 from schema.context import Info
 from schema.errors import InvalidInputError, NotFoundError, VersionConflictError
@@ -128,6 +129,7 @@ class Location(Node):
             city=row.city,
             region=row.region,
             country=row.country,
+            position=Point(latitude=row.latitude, longitude=row.longitude),
         )
         return cls(
             id=global_id("Location", row.id),

@@ -139,7 +139,7 @@ class Order(Node):
             promised_earliest=row.promised_earliest,
             promised_latest=row.promised_latest,
             late=row.late,
-            hold_reason=row.hold_reason,
+            hold_reason=row.hold_reason if row.status == OrderStatus.ON_HOLD else None,
             shipping_price=Money.of(row.shipping_price, row.currency),
             total=Money.of(row.total, row.currency),
             version=row.version,

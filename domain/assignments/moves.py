@@ -3,11 +3,11 @@
 Every refusal, every list of actions, every status that is written and the diagrams of the README are read from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.assignments.reading import AssignmentRow, visible
+from domain.assignments.reading import AssignmentLineRow, AssignmentRow, visible
 from domain.machine import Edge, Stock, followers
 from domain.viewer import Viewer
 from domain.vocabulary import AssignmentAction, AssignmentStatus, FulfillmentMethod, Role
@@ -95,12 +95,18 @@ SENTENCES: Mapping[AssignmentStatus, str] = {
 }
 
 
-def allowed_actions(row: AssignmentRow, viewer: Viewer) -> list[AssignmentAction]:
-    """Return what the viewer may do with an assignment as it stands."""
+def allowed_actions(
+    row: AssignmentRow, viewer: Viewer, lines: Sequence[AssignmentLineRow] = ()
+) -> list[AssignmentAction]:
+    """Return what the viewer may do with an assignment as it stands: pack it, once none of `lines` is left to pick."""
     if not visible(row, viewer) or row.restocked_at:
         return []
+    done = all(line.picked + line.short == line.quantity for line in lines)
     return [
         action
         for action, move in MOVES.items()
-        if row.status in move.sources and move.method in {None, row.method} and viewer.role in move.roles
+        if row.status in move.sources
+        and move.method in {None, row.method}
+        and viewer.role in move.roles
+        and (done or action is not AssignmentAction.PACK)
     ]

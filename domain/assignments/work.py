@@ -132,14 +132,17 @@ class Desk(Record):
         ready = await self.connection.fetch(
             """
             UPDATE assignment SET collect_by = $3
-             WHERE id = $1 OR order_id = $2 AND status = 'READY_FOR_PICKUP' RETURNING id
+             WHERE id = $1 OR order_id = $2 AND status = 'READY_FOR_PICKUP' RETURNING *
             """,
             row.id,
             order.id,
             self.now + within,
+            record_class=AssignmentRow,
         )
         for each in ready:
-            await set_timer(self.connection, COLLECTION, str(each["id"]), self.now + within)
+            await set_timer(self.connection, COLLECTION, str(each.id), self.now + within)
+            if each.id != row.id:
+                await self.write(each, order, AssignmentStatus.READY_FOR_PICKUP)
         return await self._step(AssignmentAction.MARK_READY, row, order)
 
     async def give_up(self, assignment_id: UUID) -> None:
@@ -154,6 +157,7 @@ class Desk(Record):
             later = self.now + LOOK_AGAIN
             await self.connection.execute("UPDATE assignment SET collect_by = $2 WHERE id = $1", row.id, later)
             await set_timer(self.connection, COLLECTION, str(row.id), later)
+            await self.write(row, order, AssignmentStatus.READY_FOR_PICKUP)
             return
         await self.connection.executemany(
             "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",

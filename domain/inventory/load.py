@@ -35,7 +35,7 @@ MOST_AGAIN = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRecord:
-    """A row about an item: None, a blank text and an empty list leave things as they are."""
+    """A row about an item: None and a blank text leave things as they are."""
 
     sku: str
     name: str | None = None
@@ -91,9 +91,9 @@ def _item(row: ItemRecord) -> dict[str, object]:
         columns["name"] = check_text(row.name, path=("name",))
     if row.weight_grams is not None:
         columns["weight_grams"] = _quantity(row.weight_grams, "weightGrams")
-    if row.tags:
+    if row.tags is not None:
         columns["tags"] = check_codes(row.tags, path=("tags",))
-    if row.barcodes:
+    if row.barcodes is not None:
         columns["barcodes"] = check_codes(row.barcodes, path=("barcodes",))
     if row.image_url:
         columns["image_url"] = check_text(row.image_url, path=("imageUrl",), longest=LONGEST_URL)

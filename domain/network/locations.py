@@ -92,7 +92,7 @@ class LocationChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationRecord:
-    """A row of an import: None, a blank text and an empty list leave things as they are.
+    """A row of an import: None and a blank text leave things as they are.
 
     `capacity_per_day` is a number of orders, the same each weekday.
     """
@@ -259,7 +259,7 @@ def _columns_of_change(change: LocationChange) -> Columns:
 def _columns_of_record(record: LocationRecord) -> Columns:
     check_code(record.code, path=("code",))
     said = {field.name: getattr(record, field.name) for field in fields(record)}
-    said = {name: value for name, value in said.items() if value is not None and value not in ("", [], ())}
+    said = {name: value for name, value in said.items() if value is not None and value != ""}
     columns: dict[str, object] = {}
     for name in ("name", "kind", "time_zone", "services", "tags", "handling_time"):
         if name in said:

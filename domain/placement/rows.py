@@ -118,10 +118,15 @@ def _status(plan: Plan, *, held: bool) -> OrderStatus:
     return OrderStatus.ROUTED if plan.parcels else OrderStatus.BACKORDERED
 
 
+def _preordered(wanted: Wanted) -> Plan | None:
+    """Return the plan that was promised, where all of it has yet to come: it says when it would arrive."""
+    return wanted.promise.plan if wanted.promise and not wanted.promise.plan.parcels else None
+
+
 def _order_row(
     snapshot: Snapshot, wanted: Wanted, plan: Plan, order_id: UUID, status: OrderStatus, *, now: datetime
 ) -> NewOrderRow:
-    order, pickup = wanted.order, plan.pickup_code
+    order, pickup, promised = wanted.order, plan.pickup_code, plan if plan.parcels else _preordered(wanted)
     return NewOrderRow(
         id=order_id,
         number=order.number,
@@ -131,8 +136,8 @@ def _order_row(
         level=plan.level,
         tags=order.tags,
         placed_at=now,
-        promised_earliest=plan.earliest if plan.parcels else None,
-        promised_latest=plan.latest if plan.parcels else None,
+        promised_earliest=promised.earliest if promised else None,
+        promised_latest=promised.latest if promised else None,
         customer_name=order.customer_name,
         customer_email=order.customer_email,
         customer_phone=order.customer_phone,

@@ -109,6 +109,21 @@ class Dispatch:
             label.content,
         )
         await self.tell(row, order, f"{row.carrier} carries parcel {name(row)}.")
+        await self._tell_work(row, order)
+
+    async def _tell_work(self, row: ShipmentRow, order: OrderRow) -> None:
+        """Tell those who follow the location's work that the label is there to be printed."""
+        status: str = await self.connection.fetchval("SELECT status FROM assignment WHERE id = $1", row.assignment_id)
+        fact = feed.Fact(
+            kind=UpdateKind.ASSIGNMENT_STATUS_CHANGED,
+            at=self.now,
+            order_id=order.id,
+            assignment_id=row.assignment_id,
+            location_ids=(row.location_id,),
+            channel=order.channel,
+            status=status,
+        )
+        await feed.record(self.connection, [fact])
 
     async def _number(self, shipment_id: UUID, booking: Booking) -> ShipmentRow:
         row: ShipmentRow = await self.connection.fetchrow(

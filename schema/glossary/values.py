@@ -142,7 +142,7 @@ VALUES = {
     },
     "OrderSort": {
         "PLACED_AT": "By when it was placed.",
-        "PROMISED_LATEST": "By when it is promised.",
+        "PROMISED_LATEST": "By when it is promised; what is promised for no moment comes last, or descending first.",
         "NUMBER": "By its number.",
     },
     "OrderStatus": {

@@ -49,6 +49,10 @@ async def test_an_order_that_nobody_has_stock_for_waits_and_is_routed_when_it_co
     await becomes(house, other, "ROUTED")
     assert [work["location"]["code"] for work in await house.work(order["id"])] == ["WH", "WB"]
     assert (await house.order(order["id"], WAITING))["lines"] == [{"quantity": 5, "backordered": 0}]
+    promised = await house.order(other["id"], "promisedEarliest promisedLatest late")
+    assert promised == {
+        "promisedEarliest": "2026-03-05T07:00:00+00:00", "promisedLatest": "2026-03-05T17:00:00+00:00", "late": False,
+    }  # fmt: skip
     assert await house.levels("rug") == {"WH": (3, 3, 0), "WB": (3, 3, 0)}
 
 
@@ -127,3 +131,30 @@ async def test_what_is_out_is_offered_for_when_it_comes(house: House) -> None:
     assert refused["__typename"] == "OutOfStockError"
     order = await house.place("then", [("rug", 2)], optionToken=option["token"], allowBackorder=True)
     assert (order["status"], order["shippingPrice"]) == ("BACKORDERED", {"amount": "4.95"})
+    assert (await house.order(order["id"], "promisedLatest"))["promisedLatest"] == option["latest"]
+    (ahead,) = (await house.ask(Role.STOREFRONT, query, input=cart | {"at": "2026-03-05T09:00:00Z"}))["options"]
+    refused = await house.place("ahead", [("rug", 2)], optionToken=ahead["token"], allowBackorder=True)
+    assert refused["__typename"] == "OptionExpiredError"
+
+
+async def test_what_is_promised_for_no_moment_stands_last_in_the_list_by_promise(house: House) -> None:
+    for n, (sku, wish) in enumerate((("rug", 4), ("mug", 1), ("rug", 9), ("pen", 1), ("rug", 8))):
+        await house.place(f"order {n}", [(sku, wish)], level="STANDARD", allowBackorder=True, number=f"W{n}")
+    query = """query ($after: String, $before: String, $first: Int, $last: Int, $by: Direction!) {
+        orders(first: $first, after: $after, last: $last, before: $before,
+               orderBy: { field: PROMISED_LATEST, direction: $by }) {
+            totalCount edges { node { number promisedLatest } } pageInfo { endCursor startCursor } } }"""
+    found = {}
+    for by in ("ASC", "DESC"):
+        numbers: list[str] = []
+        cursor = None
+        while len(numbers) < 5:
+            page = await house.ask(Role.OPERATIONS, query, first=2, after=cursor, by=by)
+            assert (page["totalCount"], bool(page["edges"])) == (5, True)
+            numbers += [edge["node"]["number"] for edge in page["edges"]]
+            cursor = page["pageInfo"]["endCursor"]
+        found[by] = numbers
+        before = await house.ask(Role.OPERATIONS, query, last=2, before=cursor, by=by)
+        assert [edge["node"]["number"] for edge in before["edges"]] == numbers[2:4]
+    assert found["DESC"] == found["ASC"][::-1]
+    assert (sorted(found["ASC"][:3]), sorted(found["ASC"][3:])) == (["W0", "W1", "W3"], ["W2", "W4"])

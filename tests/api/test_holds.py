@@ -101,6 +101,10 @@ async def test_an_order_on_hold_is_cancelled_without_any_store_ever_knowing(hous
     assert (await cancel(house, order))["status"] == "CANCELLED"
     assert (await house.levels("pen"))["SM"] == (10, 0, 10)
     assert (await house.post(Role.STORE, MINE, "SM"))["data"] == NOTHING
+    reason = f'id: "{(again := await placed(house, ("pen", 1), key="again"))["id"]}", reason: "Card declined"'
+    await change(house, "holdOrder", reason)
+    await cancel(house, again)
+    assert (await house.order(again["id"], "holdReason"))["holdReason"] is None
 
 
 async def test_a_count_that_finds_too_little_takes_from_what_is_held_and_plans_it_elsewhere(house: House) -> None:

@@ -9,6 +9,7 @@ import pytest
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House
 from tests.api.test_transfers import level, receive, step
+from tests.api.test_walk import following, take
 
 FIND = """query ($input: FulfillmentOptionsInput!) { fulfillmentOptions(input: $input) { options {
     token complete earliest latest orderBefore price { amount } pickupLocation { code } missing { sku quantity }
@@ -16,6 +17,9 @@ FIND = """query ($input: FulfillmentOptionsInput!) { fulfillmentOptions(input: $
               readyAt arrivesLatest } } unavailable { code sku } } }"""
 TRANSFER = """id number status expectedAt dueAt from { code } to { code } carrierService { code }
     lines { sku quantity received } order { id number }"""
+
+READY = """subscription ($at: ID!, $after: Cursor) {
+    assignmentUpdates(locationId: $at, status: [READY_FOR_PICKUP], after: $after) { assignment { id } } }"""
 
 Lines = list[tuple[str, int]]
 
@@ -304,9 +308,27 @@ async def test_the_shopper_is_waited_for_until_all_is_there(house: House) -> Non
         ("markReadyForPickup", ""),
     ):
         await house.do(name, pens["id"], "SM", arguments=arguments)
+    cursor = await house.ask(Role.STORE, "{ updatesCursor }", "SM")
     house.clock[0] += timedelta(days=8)
     query = "query ($id: ID!) { node(id: $id) { ... on Assignment { status collectBy } } }"
     async with asyncio.timeout(10):
         while (found := await house.ask(Role.STORE, query, "SM", id=pens["id"]))["collectBy"] < house.now.isoformat():
             await asyncio.sleep(0.05)
     assert found == {"status": "READY_FOR_PICKUP", "collectBy": (house.now + timedelta(days=1)).isoformat()}
+
+    (rug,) = await transfers(house)
+    await step(house, "dispatchTransfer", rug["id"])
+    await receive(house, rug["id"], [("rug", 1)])
+    _, other = await house.work(order["id"])
+    for name, arguments in (
+        ("acceptAssignment", ""),
+        ("startPicking", ""),
+        ("reportPicked", f', lines: [{{lineId: "{other["lines"][0]["id"]}", picked: 1}}]'),
+        ("packAssignment", ""),
+        ("markReadyForPickup", ""),
+    ):
+        await house.do(name, other["id"], "SM", arguments=arguments)
+    async with following(house, READY, Role.STORE, "SM", at=house.ids["SM"], after=cursor) as tablet:
+        heard = [update["assignment"]["id"] for update in await take(tablet, 3)]
+    # That it is looked at again, and that both wait together from now on.
+    assert (heard[0], sorted(heard[1:])) == (pens["id"], sorted([pens["id"], other["id"]]))

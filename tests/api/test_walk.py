@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any
 
 from gql import gql
@@ -13,7 +14,8 @@ from tests.api.house import House
 ASSIGNMENTS = """subscription ($location: ID!, $after: Cursor) {
     assignmentUpdates(locationId: $location, after: $after) {
         cursor kind status
-        assignment { id number lines { id sku quantity } order { number customer { name } } } } }"""
+        assignment { id number lines { id sku quantity } order { number customer { name } }
+                     shipments { labelUrl } } } }"""
 ORDERS = "subscription ($after: Cursor) { orderUpdates(after: $after) { cursor kind status order { id status } } }"
 
 
@@ -75,8 +77,10 @@ async def test_an_order_goes_from_the_cart_to_the_tablet_to_the_dashboard(house:
         statuses = [update["status"] for update in heard if update["kind"].startswith("ORDER_")]
         assert statuses == ["RECEIVED", "ROUTED", "IN_FULFILLMENT", "FULFILLED"]
         assert "SHIPMENT_STATUS_CHANGED" in {update["kind"] for update in heard}
-        steps = [update["status"] for update in await take(tablet, 5)]
-        assert steps == ["ACCEPTED", "PICKING", "PICKING", "PACKED", "HANDED_OVER"]
+        followed = await take(tablet, 6)
+        steps = [status for status, _ in groupby(update["status"] for update in followed)]
+        assert steps == ["ACCEPTED", "PICKING", "PACKED", "HANDED_OVER"]
+        assert followed[-1]["assignment"]["shipments"][0]["labelUrl"]  # it is told of, too, once there is one
     assert (await house.levels("pen"))["SM"] == (8, 0, 8)
     assert (await house.order(order["id"]))["lines"][0]["fulfilled"] == 2
 

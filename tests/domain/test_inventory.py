@@ -333,12 +333,17 @@ async def test_items_keep_what_a_row_leaves_out(database: Database) -> None:
     )
     first = await import_items(database, [told_all], on_error=OnRowError.SKIP_ROW, now=NOW)
     again = await import_items(
-        database, [ItemRecord(sku="mug", name="", tags=[]), told_all], on_error=OnRowError.SKIP_ROW, now=NOW
+        database, [ItemRecord(sku="mug", name=""), told_all], on_error=OnRowError.SKIP_ROW, now=NOW
     )
     assert (first.updated, again.unchanged, len(again.failed)) == (1, 1, 1)
     async with database.reading() as connection:
         (mug,) = await items(connection, ["mug", "hat"])
     assert (mug.name, mug.weight_grams, mug.tags, mug.barcodes) == ("Mug", 300, ["kitchen"], ["4006381333931"])
+    none = ItemRecord(sku="mug", tags=[], barcodes=[])
+    assert (await import_items(database, [none], on_error=OnRowError.SKIP_ROW, now=NOW)).updated == 1
+    async with database.reading() as connection:
+        (mug,) = await items(connection, ["mug"])
+    assert (mug.name, mug.tags, mug.barcodes) == ("Mug", [], [])
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ async def test_locations_imported_twice_change_nothing(database: Database) -> No
     rows = [RECORD, replace(RECORD, code="HAM2", capacity_per_day=30, tags=["harbour"])]
     first = await import_locations(database, rows, on_error=OnRowError.SKIP_ROW, now=NOW)
     before = await revision(database)
-    silent = [*rows, LocationRecord(code="HAM1", name="", tags=[], services=[])][1:]
+    silent = [*rows, LocationRecord(code="HAM1", name="")][1:]
     again = await import_locations(database, silent, on_error=OnRowError.SKIP_ROW, now=NOW)
     assert (first.created, again.unchanged, again.created, again.updated) == (2, 2, 0, 0)
     assert await revision(database) == before
