@@ -43,6 +43,7 @@ def handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
     """Return who sees to the timers of each kind."""
     return {
         waiting.TIMER: backorders.handler(networks),
+        waiting.AGAIN: waiting.wake_again,
         shortage.TIMER: shortage.handler(networks),
         CLOSING: closing.handler(networks),
         deadlines.LOOK: deadlines.look,

@@ -20,12 +20,15 @@ LOOKS_AGAIN = timedelta(minutes=1)
 
 
 def handler(networks: Networks) -> Handler:
-    """Return what sees to the timers that closing a location sets; one that is open again keeps what it has left."""
+    """Return what sees to the timers that closing a location sets, and `offer_assignments` where one is closed.
+
+    A location that is open again keeps what it has left.
+    """
     return partial(_handle, networks)
 
 
 async def _handle(networks: Networks, connection: Connection, key: str, now: datetime) -> None:
-    location_id, moment = key.split()
+    location_id, moment, *_ = key.split()
     place, closed_at = UUID(location_id), datetime.fromisoformat(moment)
     closed = await connection.fetchrow(_NEXT, place)
     if closed is None:

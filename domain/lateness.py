@@ -64,6 +64,7 @@ UNION
 SELECT o.id FROM customer_order o
  WHERE o.promised_latest > $1 AND o.promised_latest <= $2
    AND (o.method = 'DELIVERY'
+        OR EXISTS (SELECT FROM order_line l WHERE l.order_id = o.id AND l.backordered > 0)
         OR EXISTS (SELECT FROM transfer t WHERE t.order_id = o.id AND t.status IN ('REQUESTED', 'IN_TRANSIT')))
    AND o.status NOT IN ('COMPLETED', 'CANCELLED')
 """

@@ -62,9 +62,8 @@ BY_WORK: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     _S.ROUTED: frozenset({_S.IN_FULFILLMENT, _S.CANCELLED}) | _NO_PLAN,
     _S.IN_FULFILLMENT: frozenset({_S.ROUTED, _S.FULFILLED, _S.COMPLETED, _S.CANCELLED, _S.PARTIALLY_FULFILLED})
     | _NO_PLAN,
-    _S.PARTIALLY_FULFILLED: frozenset(
-        {_S.ROUTED, _S.IN_FULFILLMENT, _S.FULFILLED, _S.COMPLETED, _S.CANCELLED, _S.BACKORDERED}
-    ),
+    _S.PARTIALLY_FULFILLED: frozenset({_S.ROUTED, _S.IN_FULFILLMENT, _S.FULFILLED, _S.COMPLETED, _S.CANCELLED})
+    | _NO_PLAN,
     _S.FULFILLED: frozenset({_S.ROUTED, _S.PARTIALLY_FULFILLED, _S.COMPLETED, _S.CANCELLED, _S.BACKORDERED}),
     _S.COMPLETED: frozenset(),
     _S.CANCELLED: frozenset(),
@@ -74,6 +73,7 @@ had left is sent again."""
 
 _ARRIVED = frozenset({_S.PARTIALLY_FULFILLED, _S.COMPLETED})
 FOUND: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    _S.RECEIVED: frozenset({_S.PARTIALLY_FULFILLED}),
     _S.ON_HOLD: frozenset({_S.COMPLETED}),
     _S.BACKORDERED: _ARRIVED,
     _S.UNROUTABLE: _ARRIVED,

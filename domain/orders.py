@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain import feed
 from domain.errors import NotFound
+from domain.inventory.waiting import look_again
 from domain.machine import check_step
 from domain.order_actions import NEXT, SENTENCES
 from domain.paging import Listing
@@ -286,7 +287,8 @@ def standing(order: OrderRow, lines: Sequence[OrderLineRow], work: Sequence[str]
 
 _COUNT_WAITING = """
 WITH counted AS (
-    SELECT l.id, l.quantity - l.cancelled - l.fulfilled - coalesce(sum(w.quantity - w.short), 0)
+    SELECT l.id, l.backordered AS before,
+           l.quantity - l.cancelled - l.fulfilled - coalesce(sum(w.quantity - w.short), 0)
                - coalesce((SELECT sum(c.bound) FROM transfer t JOIN transfer_line c ON c.transfer_id = t.id
                             WHERE t.order_id = l.order_id AND t.status IN ('REQUESTED', 'IN_TRANSIT')
                               AND c.sku = l.sku), 0) AS waiting
@@ -297,6 +299,7 @@ WITH counted AS (
      GROUP BY l.id
 )
 UPDATE order_line l SET backordered = c.waiting FROM counted c WHERE l.id = c.id AND l.backordered <> c.waiting
+RETURNING l.sku, c.waiting > c.before
 """
 
 
@@ -332,7 +335,8 @@ async def settle(connection: Connection, order: OrderRow, *, actor: str | None, 
 
     What is neither cancelled, nor fulfilled, nor somebody's open work, nor on its way to the store waits for stock.
     """
-    await connection.execute(_COUNT_WAITING, order.id, sorted(OPEN))
+    waiting = await connection.fetch(_COUNT_WAITING, order.id, sorted(OPEN))
+    await look_again(connection, [sku for sku, more in waiting if more], order.id, now=now)
     lines = await lines_of(connection, [order.id])
     work = await connection.fetch(_WORK, order.id)
     status = standing(order, lines, [row["status"] for row in work])

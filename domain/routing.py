@@ -110,6 +110,7 @@ async def offer_arrived(
     await capacity.commit(connection, order.id)
     await orders.note(connection, work.entries)
     await feed.record(connection, work.facts)
+    await lateness.compare(connection, order, ready, now=now)
 
 
 def _reservations(work: Work) -> list[Movement]:

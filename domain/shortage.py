@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from domain import inventory
 from domain.assignments import Desk
 from domain.inventory.waiting import SEPARATOR
 from domain.network import Networks
@@ -21,7 +22,9 @@ def handler(networks: Networks) -> Handler:
 
     async def handle(connection: Connection, key: str, now: datetime) -> None:
         sku, location_id, *_ = key.split(SEPARATOR)
-        await settle(connection, networks, [(sku, UUID(location_id))], viewer=SYSTEM, now=now)
+        level = sku, UUID(location_id)
+        await inventory.foresee(connection, [level])
+        await settle(connection, networks, [level], viewer=SYSTEM, now=now)
 
     return handle
 
@@ -41,13 +44,11 @@ async def settle(
         for row in await connection.fetch(_LATEST_PROMISED_FIRST, sku, location_id):
             if over <= 0:
                 break
-            short = min(over, row["open"])
-            await desk.lose(row["id"], sku, short)
-            over -= short
+            over -= await desk.lose(row["id"], sku, over)
 
 
 _LATEST_PROMISED_FIRST = """
-SELECT a.id, l.quantity - l.short - l.picked AS open
+SELECT a.id
   FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
  WHERE l.sku = $1 AND a.location_id = $2 AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING')
    AND l.quantity - l.short - l.picked > 0

@@ -273,13 +273,19 @@ class Desk(Record):
         await self._shortage(row, order, {sku: found for sku, found in newly.items() if found[1]})
         return row
 
-    async def lose(self, assignment_id: UUID, sku: str, quantity: int) -> None:
-        """Mark as short what a count did not find, and route it anew; the count itself has corrected the stock.
+    async def lose(self, assignment_id: UUID, sku: str, most: int) -> int:
+        """Mark as short what a count did not find, and route it anew; return how many units, at most what is open.
 
-        `quantity` is at most what is neither picked nor short yet. With every line short, the assignment is rejected.
+        The count itself has corrected the stock. With every line short, the assignment is rejected.
         """
         row, order = await self._lock(assignment_id)
-        (line,) = [line for line in await lines_of(self.connection, [row.id]) if line.sku == sku]
+        lines = [line for line in await lines_of(self.connection, [row.id]) if line.sku == sku]
+        if not lines or row.status not in EVENTS[Event.LACK].sources:
+            return 0  # it has moved on since it was found
+        (line,) = lines
+        quantity = min(most, line.quantity - line.short - line.picked)
+        if not quantity:
+            return 0
         await self.connection.execute(
             "UPDATE assignment_line SET short = short + $2, short_reason = $3 WHERE id = $1",
             line.id,
@@ -290,6 +296,7 @@ class Desk(Record):
         await self.say(order, row, UpdateKind.ORDER_CHANGED, f"A count at {{place}} lacks {quantity} x {sku}.")
         released = self.movement(row, line, MovementReason.RELEASED, reserved=-quantity)
         await self._route_anew(order, {sku: quantity}, [released], RoutingTrigger.NOT_FOUND_IN_COUNT)
+        return quantity
 
     async def _after_shortage(self, row: AssignmentRow, order: OrderRow, reason: RejectReason) -> AssignmentRow:
         """Tell of an assignment that lacks something; one that lacks everything is rejected."""

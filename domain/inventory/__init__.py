@@ -3,7 +3,7 @@
 from domain.inventory.arrivals import ArrivalRow, arrivals
 from domain.inventory.check import check
 from domain.inventory.corrections import OnShortage, adjust_stock, count_stock
-from domain.inventory.foresight import lock_items
+from domain.inventory.foresight import foresee, lock_items
 from domain.inventory.kept import Holdback, SafetyStock, set_holdback, set_safety_stock
 from domain.inventory.known import find_places
 from domain.inventory.levels import Key, create, lock, move
@@ -48,6 +48,7 @@ __all__ = [
     "count_stock",
     "create",
     "find_places",
+    "foresee",
     "hold_back",
     "holdbacks",
     "import_items",

@@ -108,11 +108,18 @@ class Postage:
         return {BOOK: self.book, CANCEL: self.cancel, TRACK: self.track}
 
     async def book(self, database: Database, key: str, now: datetime) -> None:
-        """Book the parcel of an approved return that still waits for it, and keep its number and its label."""
+        """Book the parcel of an approved return that still waits for it, and keep its number and its label.
+
+        One that needs it no more may have been booked after that, by a try whose end nobody heard of.
+        """
         async with database.reading() as connection:
             (row,) = await returns(connection, [UUID(key)])
-            if row.tracking_number or row.status != ReturnStatus.APPROVED or not row.carrier or not row.order_id:
-                return
+        if row.tracking_number or not row.carrier or not row.order_id:
+            return
+        if row.status != ReturnStatus.APPROVED:
+            await self.cancel(database, key, now)
+            return
+        async with database.reading() as connection:
             order = await orders.order(connection, row.order_id)
             parcel = await _parcel(connection, await self.networks.current(connection), row, order)
         carrier = self.carrier(row.carrier)

@@ -33,11 +33,18 @@ class Bookings:
         return {BOOK: self.book, CANCEL: self.cancel, TRACK: self.track}
 
     async def book(self, database: Database, key: str, now: datetime) -> None:
-        """Book a parcel that still waits for it, and keep its number and its label."""
+        """Book a parcel that still waits for it, and keep its number and its label.
+
+        One that was called off meanwhile may have been booked after that, by a try whose end nobody heard of.
+        """
         async with database.reading() as connection:
             (row,) = await shipments(connection, [UUID(key)])
-            if row.tracking_number or row.status == ShipmentStatus.CANCELLED:
-                return
+        if row.tracking_number:
+            return
+        if row.status == ShipmentStatus.CANCELLED:
+            await self.cancel(database, key, now)
+            return
+        async with database.reading() as connection:
             parcel = await _parcel(connection, await self.networks.current(connection), row)
         carrier = self.carrier(row.carrier)
         try:

@@ -168,8 +168,6 @@ class Dispatch:
             await clear_timer(self.connection, TRACK, str(row.id))
         if reached is ShipmentStatus.DELIVERED and row.replaced_at and not await self.recognise(order):
             await self.tell(row, order, f"What parcel {name(row)} held was sent again meanwhile.")
-        if await self._missed(row, order):
-            await lateness.mark(self.connection, [order.id], now=self.now)
         await orders.settle(self.connection, order, actor=self.actor, now=self.now)
         return (await shipments(self.connection, [row.id]))[0]
 
@@ -214,6 +212,8 @@ class Dispatch:
             await set_timer(self.connection, RETURNED, str(row.id), self.now)
         sentence = SENTENCES.get(status, "").format(parcel=name(row), carrier=row.carrier)
         await self.tell(changed, order, sentence)
+        if await self._missed(changed, order):
+            await lateness.mark(self.connection, [order.id], now=self.now)
         return changed
 
     async def tell(self, row: ShipmentRow, order: OrderRow, sentence: str) -> None:

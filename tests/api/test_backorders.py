@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from domain.vocabulary import Role
+from domain import inventory
+from domain.inventory import Movement, waiting
+from domain.inventory.merge import merge
+from domain.vocabulary import MovementReason, Role
+from schema.paging import uuid_of
 from tests.api.house import BERLIN, House
 
 RECEIVE = """mutation ($sku: String!, $location: ID!, $delta: Int!, $key: String!) {
@@ -158,3 +162,23 @@ async def test_what_is_promised_for_no_moment_stands_last_in_the_list_by_promise
         assert [edge["node"]["number"] for edge in before["edges"]] == numbers[2:4]
     assert found["DESC"] == found["ASC"][::-1]
     assert (sorted(found["ASC"][:3]), sorted(found["ASC"][3:])) == (["W0", "W1", "W3"], ["W2", "W4"])
+
+
+@pytest.mark.parametrize("way", ["said", "counted"])
+async def test_stock_that_comes_while_its_last_location_rejects_an_order_is_not_passed_by(
+    house: House, way: str
+) -> None:
+    order = await house.place("order", [("rug", 3)], level="STANDARD")
+    (work,) = await house.work(order["id"])
+    place = uuid_of(house.ids["WB"], "Location")
+    async with house.gateway.database.transaction() as connection:
+        if way == "counted":
+            await merge(connection, [("rug", place, 3, None)], now=house.now)
+        else:
+            movement = Movement(sku="rug", location_id=place, reason=MovementReason.RECEIVED, on_hand_delta=3)
+            await inventory.create(connection, [("rug", place)], now=house.now)
+            await inventory.move(connection, [movement], now=house.now)
+        await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: DAMAGED")
+    assert (await house.order(order["id"]))["status"] == "UNROUTABLE"  # neither saw the other
+    house.clock[0] += waiting.LOOK_AGAIN
+    await becomes(house, order, "ROUTED")

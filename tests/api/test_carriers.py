@@ -322,3 +322,19 @@ def test_a_setting_of_carriers_that_cannot_be_used_is_named_and_not_repeated(
     with pytest.raises(InvalidSettingError, match=setting) as told:
         load()
     assert value not in str(told.value)
+
+
+async def test_what_a_carrier_booked_after_it_was_called_off_and_nobody_heard_of_is_called_off_again(
+    house: House, server: Aggregator
+) -> None:
+    server.answers("POST", None)
+    server.answers("GET label", Response(status_code=404))
+    order = await placed(house, ("pen", 3))
+    await pack(house, (await house.work(order["id"]))[0])
+    await asyncio.wait_for(server.held.wait(), 10)
+    assert (await cancel(house, order))["status"] == "CANCELLED"
+    await until(lambda: len(server.cancelled) == 1)
+    server.go_on.set()
+    await until(lambda: "GET label" in server.asked)
+    house.clock[0] += timedelta(minutes=10)
+    await until(lambda: len(server.cancelled) == 2)

@@ -7,6 +7,7 @@ from domain import closing
 from domain.network import CLOSING
 from domain.vocabulary import Role
 from tests.api.house import House
+from tests.api.test_reservations import reserved
 from tests.api.test_store_work import picking, placed, report
 from tests.api.test_transfers import create, level, receive, step
 
@@ -99,3 +100,24 @@ async def test_an_order_that_only_the_closed_location_could_do_is_unroutable_unt
     await set_status(house, "WH", "CLOSED")
     await ends(house, order["id"], "REJECTED")
     assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
+
+
+async def test_what_was_promised_before_a_location_closed_is_routed_anew_though_everybody_has_looked(
+    house: House,
+) -> None:
+    cart = await reserved(house, ("rug", 2))
+    near = {"latitude": 52.53, "longitude": 13.40}
+    found = await house.options(("lamp", 2), methods=["PICKUP"], destination=None, near=near)
+    (token,) = [each["token"] for each in found["options"] if each["pickupLocation"]["code"] == "SM"]
+    for code in ("WH", "SM"):
+        await set_status(house, code, "CLOSED")
+    async with asyncio.timeout(10), house.gateway.database.reading() as connection:
+        while await connection.fetchval("SELECT EXISTS (SELECT FROM timer WHERE kind = $1)", CLOSING):
+            house.clock[0] += closing.LOOKS_AGAIN / 10
+            await asyncio.sleep(0.05)
+    order = await house.place("order", [("rug", 2)], reservationId=cart["id"])
+    assert await ends(house, order["id"], "REJECTED") == [("WH", "REJECTED")]
+    pickup = await house.place("pickup", [("lamp", 2)], optionToken=token, shipTo=None)
+    async with asyncio.timeout(10):
+        while (await house.order(pickup["id"]))["status"] != "CANCELLED":
+            await asyncio.sleep(0.05)

@@ -5,8 +5,12 @@ from datetime import datetime, timedelta
 
 from domain.vocabulary import Role
 from tests.api.house import House
+from tests.api.test_closing import set_status
+from tests.api.test_ship_to_store import transfers
 from tests.api.test_shipments import booked, hand_over, packed, record
 from tests.api.test_store_work import picking, placed, reject, report
+from tests.api.test_transfers import receive
+from tests.api.test_transfers import step as send
 
 LATE = "{ orders(where: {late: true}) { edges { node { number } } } }"
 
@@ -93,3 +97,30 @@ async def test_work_that_goes_elsewhere_and_will_arrive_too_late_is_told_at_once
     found = await house.order(order["id"], "late status timeline { kind }")
     assert (found["late"], found["status"]) == (True, "ROUTED")
     assert [entry["kind"] for entry in found["timeline"]].count("ORDER_LATE") == 1
+
+
+async def test_a_pickup_that_waits_for_stock_or_comes_too_late_to_its_store_is_late(house: House) -> None:
+    wish = {"method": "PICKUP", "pickupLocationId": house.ids["SM"], "allowBackorder": True}
+    await set_status(house, "SN", "SUSPENDED")
+    waits = await house.place("waits", [("pen", 10)], **wish)
+    (work,) = await house.work(waits["id"])
+    await reject(house, work)
+    comes = await house.place("comes", [("rug", 1)], **wish)
+    promised = datetime.fromisoformat((await house.order(comes["id"], "promisedLatest"))["promisedLatest"])
+    (sent,) = await transfers(house)
+    await send(house, "dispatchTransfer", sent["id"], by="WH")
+    assert await late(house) == []
+    house.clock[0] += timedelta(hours=2)
+    await looked(house)
+    assert await late(house) == [waits["number"]]
+    house.clock[0] = promised - timedelta(minutes=59)
+    await receive(house, sent["id"], [("rug", 1)])  # which it takes an hour to make ready
+    assert set(await late(house)) == {waits["number"], comes["number"]}
+
+
+async def test_what_a_carrier_lost_before_it_was_handed_over_is_late_once_it_is(house: House) -> None:
+    order, (parcel,) = await packed(house, ("pen", 1))
+    await record(house, parcel["trackingNumber"], "LOST")
+    assert await late(house) == []
+    await hand_over(house, order)
+    assert await late(house) == [order["number"]]

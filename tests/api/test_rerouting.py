@@ -296,3 +296,22 @@ async def agree(house: House) -> None:
     """Fail where the books do not agree."""
     async with house.gateway.database.reading() as connection:
         assert await inventory.check(connection) == []
+
+
+@pytest.mark.parametrize("rest", ["nobody has it", "it is on hold"])
+async def test_a_part_that_was_lost_is_done_without_whatever_becomes_of_the_rest(house: House, rest: str) -> None:
+    order = await house.place("order", [("pen", 3), ("rug", 3)], level="STANDARD")
+    pens, rugs = sorted(await house.work(order["id"]), key=lambda work: work["lines"][0]["sku"])
+    await pack(house, pens)
+    (parcel,) = await booked(house, order["id"])
+    await house.do("handOverAssignment", pens["id"], role=Role.OPERATIONS)
+    await record(house, parcel["trackingNumber"], "LOST")
+    if rest == "nobody has it":
+        await reject(house, rugs)
+        assert (await house.order(order["id"]))["status"] == "PARTIALLY_FULFILLED"
+        assert (await cancel_lines(house, order, 3, 0))["status"] == "UNROUTABLE"
+        return
+    assert (await cancel_lines(house, order, 3, 0))["status"] == "ROUTED"
+    assert (await change(house, "holdOrder", f'id: "{order["id"]}"'))["status"] == "ON_HOLD"
+    await record(house, parcel["trackingNumber"], "DELIVERED")
+    assert (await change(house, "releaseOrder", f'id: "{order["id"]}"'))["status"] == "PARTIALLY_FULFILLED"

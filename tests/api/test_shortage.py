@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from domain import inventory, shortage
+from domain.cancelling import Cancelling
+from domain.inventory.waiting import SEPARATOR
 from domain.vocabulary import Role
+from schema.paging import uuid_of
 from tests.api.house import House
 
 COUNT = """mutation ($sku: String!, $location: ID!, $onHand: Int!) {
@@ -102,3 +106,31 @@ async def test_an_import_that_leaves_too_little_waits_for_an_order_without_holdi
     assert await importing == {"updated": 2, "failed": []}
     assert (await house.levels("pen"))["SM"] == (1, 1, 0)
     assert [work["location"]["code"] for work in await house.work(order["id"])] == ["SM", "SN"]
+
+
+async def test_an_order_that_is_cancelled_while_what_it_lacks_is_looked_for_gives_back_once(house: House) -> None:
+    rows = [{"sku": "rug", "locationCode": "WH", "onHand": 5}, {"sku": "mug", "locationCode": "WB", "onHand": 0}]
+    query = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { updated } }"
+    await house.ask(Role.OPERATIONS, query, rows=rows)
+    await house.place("first", [("rug", 2)], level="STANDARD")
+    order = await house.place("last", [("rug", 2), ("mug", 1)], level="STANDARD")
+    assert [work["location"]["code"] for work in await house.work(order["id"])] == ["WH"]
+    database, networks = house.gateway.database, house.gateway.networks
+    key = "rug", uuid_of(house.ids["WH"], "Location")
+    async with database.transaction() as connection:  # and nobody sees to it yet
+        await inventory.count_stock(connection, sku="rug", location_id=key[1], on_hand=2, now=house.now)
+    async with database.transaction() as connection:
+        who = {"connection": connection, "networks": networks, "viewer": shortage.SYSTEM, "now": house.now}
+        await Cancelling(**who).cancel(uuid_of(order["id"], "Order"))
+
+        async def look() -> None:
+            async with database.transaction() as other:
+                await shortage.handler(networks)(other, SEPARATOR.join(map(str, key)), house.now)
+
+        looking = asyncio.create_task(look())
+        async with asyncio.timeout(10), database.reading() as other:
+            while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+    await looking
+    assert (await house.levels("rug"))["WH"] == (2, 2, 0)
+    assert [work["status"] for work in await house.work(order["id"])] == ["CANCELLED"]
