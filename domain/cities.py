@@ -134,7 +134,9 @@ def write(file: BinaryIO) -> None:
     """Write the file: of cities with one name the largest counts."""
     found = {_key(country, name): at for country, name, at in _names()}
     rows = np.fromiter(((key, *at) for key, at in found.items()), ROW, len(found))
-    np.save(file, np.sort(rows, order="key"))
+    whole = BytesIO()  # numpy writes to a pipe only where Python does not buffer it
+    np.save(whole, np.sort(rows, order="key"))
+    file.write(whole.getbuffer())
 
 
 def _names() -> Iterator[tuple[str, str, tuple[float, float]]]:

@@ -24,6 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_gateway_has_them_read_as_it_starts_once_however_many_ask_and_keeps_them_for_the_next(
     dsn: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # images and their builders like to set it, people do not
     async with opened(dsn), asyncio.timeout(60):
         while not (first := world._World.cities):
             await asyncio.sleep(0.02)
