@@ -109,7 +109,9 @@ async def offer_arrived(
     await connection.execute("SELECT offer_assignments($1, $2, $3)", work.assignments, work.lines, [order.id])
     await capacity.commit(connection, order.id)
     await orders.note(connection, work.entries)
-    await feed.record(connection, work.facts)
+    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
+    step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message="")
+    await feed.record(connection, [orders.fact(told, step, now=now), *work.facts])
     await lateness.compare(connection, order, ready, now=now)
 
 

@@ -9,7 +9,7 @@ import pytest
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House
 from tests.api.test_transfers import level, receive, step
-from tests.api.test_walk import following, take
+from tests.api.test_walk import ORDERS, following, take
 
 FIND = """query ($input: FulfillmentOptionsInput!) { fulfillmentOptions(input: $input) { options {
     token complete earliest latest orderBefore price { amount } pickupLocation { code } missing { sku quantity }
@@ -318,7 +318,9 @@ async def test_the_shopper_is_waited_for_until_all_is_there(house: House) -> Non
 
     (rug,) = await transfers(house)
     await step(house, "dispatchTransfer", rug["id"])
-    await receive(house, rug["id"], [("rug", 1)])
+    async with following(house, ORDERS, Role.STORE, "SM") as store:
+        await receive(house, rug["id"], [("rug", 1)])
+        assert [update["kind"] for update in await take(store, 1)] == ["ORDER_CHANGED"]
     _, other = await house.work(order["id"])
     for name, arguments in (
         ("acceptAssignment", ""),
