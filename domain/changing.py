@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from domain import capacity, feed, orders
+from domain import capacity, feed, lateness, orders
 from domain.assignments import AssignmentRow, Record, assignments_of, lines_of
 from domain.errors import VersionConflict
 from domain.inventory import Movement
@@ -80,4 +80,5 @@ class Changing(Record):
         )
         await capacity.commit(self.connection, order.id)
         await orders.settle(self.connection, order, actor=self.viewer.name, now=self.now)
+        await lateness.reconsider(self.connection, order.id, now=self.now)
         return await orders.order(self.connection, order.id)

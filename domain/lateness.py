@@ -3,7 +3,8 @@
 An order is late when work of it is still at its location after the carrier was to take it or the shopper to find it
 ready, and when the promised moment itself passes and not everything is known to have arrived: every LOOK_EVERY, one
 process looks at what fell due since the last look. It is late at once when it is routed anew to arrive too late, and
-when its carrier says that a parcel is lost, goes back or came after the promise.
+when its carrier says that a parcel is lost, goes back or came after the promise. Where people change the order so that
+all of it is to arrive as promised after all, it is late no more.
 """
 
 from collections.abc import Sequence
@@ -54,6 +55,11 @@ async def mark(connection: Connection, order_ids: Sequence[UUID], *, now: dateti
         await feed.record(connection, [orders.fact(told, step, now=now)])
 
 
+async def reconsider(connection: Connection, order_id: UUID, *, now: datetime) -> None:
+    """Take back that an order is late, where people saw to it and all of it is to arrive as promised now."""
+    await connection.execute(_IN_TIME, order_id, now)
+
+
 _DUE = """
 SELECT a.order_id
   FROM location l
@@ -76,4 +82,18 @@ WITH found AS MATERIALIZED (
 UPDATE customer_order o SET late = true, updated_at = $2, version = version + 1
   FROM found WHERE o.id = found.id
 RETURNING o.*
+"""
+
+# What is sent there first, waits, or went astray has no date of its own.
+_IN_TIME = """
+UPDATE customer_order o SET late = false
+ WHERE o.id = $1 AND o.late AND o.promised_latest >= $2
+   AND (SELECT bool_and(a.arrives_latest <= o.promised_latest AND (a.status = 'HANDED_OVER' OR a.due_at > $2))
+          FROM assignment a
+         WHERE a.order_id = o.id
+           AND a.status IN ('HELD', 'OFFERED', 'ACCEPTED', 'PICKING', 'PACKED', 'HANDED_OVER'))
+   AND NOT EXISTS (SELECT FROM order_line l WHERE l.order_id = o.id AND l.backordered > 0)
+   AND NOT EXISTS (SELECT FROM transfer t WHERE t.order_id = o.id AND t.status IN ('REQUESTED', 'IN_TRANSIT'))
+   AND NOT EXISTS (SELECT FROM shipment s WHERE s.order_id = o.id AND s.replaced_at IS NULL
+                      AND s.status IN ('LOST', 'RETURNED_TO_SENDER'))
 """

@@ -97,6 +97,9 @@ async def test_work_that_goes_elsewhere_and_will_arrive_too_late_is_told_at_once
     found = await house.order(order["id"], "late status timeline { kind }")
     assert (found["late"], found["status"]) == (True, "ROUTED")
     assert [entry["kind"] for entry in found["timeline"]].count("ORDER_LATE") == 1
+    anew = f'mutation {{ rerouteOrder(id: "{order["id"]}", blockLocations: []) {{ ... on Order {{ late }} }} }}'
+    assert await house.ask(Role.OPERATIONS, anew) == {"late": False}
+    assert (await house.work(order["id"]))[-1]["location"]["code"] == "SN"
 
 
 async def test_a_pickup_that_waits_for_stock_or_comes_too_late_to_its_store_is_late(house: House) -> None:
