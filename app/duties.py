@@ -21,7 +21,7 @@ from domain import (
 from domain.assignments import COLLECTION
 from domain.errands import Errand
 from domain.inventory import waiting
-from domain.network import CLOSING, Networks
+from domain.network import CLOSING, OPENING, Networks
 from domain.returns import Postage, expiry, undelivered
 from domain.shipments import RETURNED, Bookings
 from domain.timers import Handler
@@ -46,6 +46,7 @@ def handlers(networks: Networks, settings: Settings) -> dict[str, Handler]:
         waiting.AGAIN: waiting.wake_again,
         shortage.TIMER: shortage.handler(networks),
         CLOSING: closing.handler(networks),
+        OPENING: closing.opened,
         deadlines.LOOK: deadlines.look,
         deadlines.EXPIRY: deadlines.handler(networks),
         COLLECTION: collection.handler(networks),

@@ -1,4 +1,4 @@
-"""A location closes: its open work, and what orders wait for from there or to there, is routed anew.
+"""A location closes: its open work, and what orders wait for from there or to there, is routed anew; until it opens.
 
 Other transfers from there or to there that nobody has dispatched yet are called off; what is on its way arrives, and is
 received or called off by people.
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain import transfers
 from domain.assignments import Desk
+from domain.inventory.waiting import wake
 from domain.network import CLOSING, Networks
 from domain.shortage import SYSTEM
 from domain.timers import Handler, set_timer
@@ -46,6 +47,11 @@ async def _handle(networks: Networks, connection: Connection, key: str, now: dat
         await set_timer(connection, CLOSING, key, now + LOOKS_AGAIN)
 
 
+async def opened(connection: Connection, key: str, now: datetime) -> None:
+    """See to the timer that a location sets which takes work again: wake those who wait for what it has."""
+    await wake(connection, [row["sku"] for row in await connection.fetch(_WAITED_FOR, UUID(key))], now=now)
+
+
 _NEXT = """
 SELECT a.id
   FROM location l
@@ -62,4 +68,8 @@ SELECT t.id, t.status FROM transfer t
     OR t.status = 'IN_TRANSIT' AND t.to_location_id = $1 AND t.order_id IS NOT NULL
        AND EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = t.id AND l.bound > 0)
  ORDER BY t.id LIMIT 1
+"""
+_WAITED_FOR = """
+SELECT DISTINCT l.sku FROM order_line l JOIN stock s ON s.sku = l.sku AND s.location_id = $1
+ WHERE l.backordered > 0 AND s.on_hand - s.reserved - s.safety_stock > 0
 """

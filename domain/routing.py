@@ -16,6 +16,7 @@ from domain.decided import Decided, decide
 from domain.decisions import keep, last_basis, new_decisions
 from domain.errors import OutOfStock
 from domain.inventory import Movement
+from domain.inventory.waiting import wake
 from domain.network import Snapshot
 from domain.offering import Offered, Work, offers
 from domain.orders import OrderLineRow, OrderRow
@@ -45,14 +46,14 @@ async def reroute(
     *,
     trigger: RoutingTrigger,
     now: datetime,
-) -> bool:
-    """Find locations for quantities that wait or that one could not supply, and reserve there; say if any was found.
+) -> None:
+    """Find locations for quantities that wait or that one could not supply, and reserve there.
 
     `movements` are what the failed try does to stock; they are written together with the new reservations, so that
     all stock rows are locked at once and in order. Locations that rejected an item of this order, or fell short of it,
-    are not asked for it again; once new stock has arrived, those that fell short are. What nobody has stays open, or is
-    cancelled where no other location may hand it out and the order does not wait. Why it was decided so is kept, but
-    not of stock that came and was of no use. The caller holds the order's lock and settles it after.
+    are not asked for it again; once new stock has come, those that fell short or were closed are. What nobody has stays
+    open, or is cancelled where no other location may hand it out and the order does not wait. Why it was decided so is
+    kept, but not of stock that was of no use. The caller holds the order's lock and settles it after.
     """
     lines = await orders.lines_of(connection, [order.id])
     wish = Wish(order=order, lines=lines, quantities=quantities, trigger=trigger)
@@ -68,6 +69,7 @@ async def reroute(
     else:
         decided, work = None, Work()
         await commit(connection, order, work, movements, now=now)
+        await wake(connection, quantities, anyway=True, now=now)  # there may be more
     arrived = trigger is RoutingTrigger.STOCK_ARRIVED
     if decided and (work.assignments or not arrived):
         await keep(connection, new_decisions(order.id, decided, trigger, now=now))
@@ -75,7 +77,6 @@ async def reroute(
         await tell(connection, order, work, trigger, plan=decided.plan, now=now)
     if not arrived:
         await _see_to_what_is_left(connection, order, work, quantities, known=bool(decided), now=now)
-    return bool(work.assignments)
 
 
 async def offer_arrived(
@@ -332,7 +333,9 @@ async def _blocked(connection: Connection, snapshot: Snapshot, wish: Wish) -> ND
         """
         SELECT DISTINCT a.location_id, l.sku FROM assignment a JOIN assignment_line l ON l.assignment_id = a.id
          WHERE a.order_id = $1 AND l.sku = ANY ($2::text[])
-           AND (a.status IN ('REJECTED', 'EXPIRED') AND l.short < l.quantity OR l.short > 0 AND NOT $3)
+           AND (a.status IN ('REJECTED', 'EXPIRED') AND l.short < l.quantity
+                AND NOT ($3 AND a.reject_reason IS NOT DISTINCT FROM 'CLOSED')
+                OR l.short > 0 AND NOT $3)
          UNION
         SELECT t.from_location_id, l.sku FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
          WHERE t.order_id = $1 AND l.sku = ANY ($2::text[])

@@ -14,8 +14,8 @@ LOOK_AGAIN = timedelta(seconds=30)
 """Longer than any two transactions overlap."""
 
 
-async def wake(connection: Connection, skus: Collection[str], *, now: datetime) -> None:
-    """Set a timer for each SKU that somebody waits for.
+async def wake(connection: Connection, skus: Collection[str], *, anyway: bool = False, now: datetime) -> None:
+    """Set a timer for each SKU that somebody waits for, or `anyway`.
 
     Each transaction sets its own, so that none waits for another, nor for the handler of an earlier one.
     """
@@ -24,13 +24,14 @@ async def wake(connection: Connection, skus: Collection[str], *, now: datetime) 
             """
             INSERT INTO timer (kind, key, due_at)
             SELECT $1, sku || $2 || pg_current_xact_id()::text, $4 FROM unnest($3::text[]) AS w(sku)
-             WHERE EXISTS (SELECT FROM order_line l WHERE l.sku = w.sku AND l.backordered > 0)
+             WHERE $5 OR EXISTS (SELECT FROM order_line l WHERE l.sku = w.sku AND l.backordered > 0)
             ON CONFLICT (kind, key) DO NOTHING
             """,
             TIMER,
             SEPARATOR,
             sorted(set(skus)),
             now,
+            anyway,
         )
 
 

@@ -9,6 +9,7 @@ from domain.network.carriers import (
 )
 from domain.network.locations import (
     CLOSING,
+    OPENING,
     Closure,
     Hours,
     LocationChange,
@@ -23,6 +24,7 @@ from domain.network.snapshot import Networks, Snapshot, find_locations
 
 __all__ = [
     "CLOSING",
+    "OPENING",
     "CarrierServiceChange",
     "CarrierServiceRow",
     "Closure",

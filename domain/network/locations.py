@@ -39,6 +39,8 @@ from domain.vocabulary import LocationKind, LocationService, LocationStatus
 
 CLOSING = "closing"
 """The kind of the timers that take open work from a location that has closed."""
+OPENING = "opening"
+"""The kind of the timers that let a location that takes work again have what waits."""
 MOST_A_DAY = 1_000_000_000
 Path = tuple[str, ...]
 
@@ -143,6 +145,8 @@ async def set_location_status(
     changed = _changed(row, {"status": status}, now=now)
     if changed and status is LocationStatus.CLOSED:
         await set_timer(connection, CLOSING, f"{location_id} {now.isoformat()}", now)
+    if changed and status is LocationStatus.ACTIVE:
+        await set_timer(connection, OPENING, str(location_id), now)
     return (await write_locations(connection, [changed]))[0] if changed else row
 
 

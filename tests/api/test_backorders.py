@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain import inventory
+from domain import inventory, routing
 from domain.inventory import Movement, waiting
 from domain.inventory.merge import merge
 from domain.vocabulary import MovementReason, Role
@@ -181,4 +181,15 @@ async def test_stock_that_comes_while_its_last_location_rejects_an_order_is_not_
         await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: DAMAGED")
     assert (await house.order(order["id"]))["status"] == "UNROUTABLE"  # neither saw the other
     house.clock[0] += waiting.LOOK_AGAIN
+    await becomes(house, order, "ROUTED")
+
+
+async def test_what_others_were_faster_to_get_each_time_is_sought_anew(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await house.place("order", [("pen", 3)], level="STANDARD")
+    (work,) = await house.work(order["id"])
+    with monkeypatch.context() as others:
+        others.setattr(routing, "MOST_TRIES", 0)
+        await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: TOO_BUSY")
     await becomes(house, order, "ROUTED")

@@ -100,6 +100,8 @@ async def test_an_order_that_only_the_closed_location_could_do_is_unroutable_unt
     await set_status(house, "WH", "CLOSED")
     await ends(house, order["id"], "REJECTED")
     assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
+    await set_status(house, "WH", "ACTIVE")
+    assert await ends(house, order["id"], "REJECTED", "OFFERED") == [("WH", "REJECTED"), ("WH", "OFFERED")]
 
 
 async def test_what_was_promised_before_a_location_closed_is_routed_anew_though_everybody_has_looked(
