@@ -55,7 +55,7 @@ class Cancelling(Changing):
         await self.connection.execute(
             "UPDATE order_line SET cancelled = quantity - fulfilled, backordered = 0 WHERE order_id = $1", order.id
         )
-        return await self._end(order, work, "Cancelled", reason)
+        return await self._end(order, "Cancelled", reason)
 
     async def cancel_lines(
         self,
@@ -79,15 +79,13 @@ class Cancelling(Changing):
         given_up = _whole(contents, Counter({each.line_id: each.quantity for each in wanted}))
         await self.give_up_parcels(given_up, written_off=True)
         lost = sum((contents[parcel] for parcel in given_up), Counter[UUID]())
-        changed = await self._give_back(
-            order, known, [replace(x, quantity=x.quantity - lost[x.line_id]) for x in wanted]
-        )
+        await self._give_back(order, known, [replace(x, quantity=x.quantity - lost[x.line_id]) for x in wanted])
         await self.connection.executemany(
             "UPDATE order_line SET cancelled = cancelled + $2 WHERE id = $1",
             [(each.line_id, each.quantity) for each in wanted],
         )
         what = ", ".join(f"{each.quantity} x {known[each.line_id].sku}" for each in wanted)
-        return await self._end(order, changed, f"{what} cancelled", reason)
+        return await self._end(order, f"{what} cancelled", reason)
 
     async def _lost_contents(self, order: OrderRow) -> dict[ShipmentRow, Counter[UUID]]:
         """Return how many units of each line of the order the parcels hold that will not arrive."""
@@ -99,8 +97,8 @@ class Cancelling(Changing):
 
     async def _give_back(
         self, order: OrderRow, known: Mapping[UUID, OrderLineRow], wanted: Sequence[CancelledLine]
-    ) -> list[AssignmentRow]:
-        """Call off units that are not picked yet; return the work that changed."""
+    ) -> None:
+        """Call off units that are not picked yet."""
         work = {row.id: row for row in await assignments_of(self.connection, [order.id])}
         lines = await lines_of(self.connection, list(work))
         to_pick = sorted(
@@ -114,7 +112,7 @@ class Cancelling(Changing):
             line, path = known[each.line_id], ("lines", str(index), "quantity")
             unsent[line.sku] = min(coming[line.sku], max(each.quantity - line.backordered, 0))
             taken |= _share_out(each, line, line.backordered + unsent[line.sku], to_pick, path)
-        return await self._take_off(order, work, taken, unsent)
+        await self._take_off(order, work, taken, unsent)
 
     async def _take_off(
         self,
@@ -122,8 +120,8 @@ class Cancelling(Changing):
         work: Mapping[UUID, AssignmentRow],
         taken: Mapping[AssignmentLineRow, int],
         unsent: Mapping[str, int],
-    ) -> list[AssignmentRow]:
-        """Take units off lines to pick, and work off where nothing of it is left to find; return the work that changed.
+    ) -> None:
+        """Take units off lines to pick, and work off where nothing of it is left to find.
 
         `unsent` are units by SKU that need not come to the store any more.
         """
@@ -148,11 +146,10 @@ class Cancelling(Changing):
         ]
         released += await transfers.take_back(self.connection, order.id, unsent)
         await inventory.move(self.connection, released, now=self.now)
-        return changed
 
-    async def _end(self, order: OrderRow, work: Sequence[AssignmentRow], what: str, reason: str | None) -> OrderRow:
+    async def _end(self, order: OrderRow, what: str, reason: str | None) -> OrderRow:
         """Say what was cancelled, and bring the order to what is left of it and to what arrived after all."""
-        await self.announce(order, f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}.", work)
+        await self.announce(order, f"{what} by {self.viewer.name}{f': {reason}' if reason else ''}.")
         await self.dispatch.recognise(order)
         return await self.end(order)
 

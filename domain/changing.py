@@ -28,16 +28,9 @@ class Changing(Record):
         lost = await lost_of_orders(self.connection, [order.id])
         require(action, order, self.viewer, astray=bool(lost))
 
-    async def announce(
-        self,
-        order: OrderRow,
-        message: str,
-        work: Sequence[AssignmentRow] = (),
-        *,
-        kind: UpdateKind = UpdateKind.ORDER_CHANGED,
-    ) -> None:
-        """Tell the order's timeline, and the feed for those whose work it concerns."""
-        places = sorted({row.location_id for row in work if not row.withheld})
+    async def announce(self, order: OrderRow, message: str, *, kind: UpdateKind = UpdateKind.ORDER_CHANGED) -> None:
+        """Tell the order's timeline, and the feed for those who have or had work of it."""
+        places = await orders.places_of(self.connection, order.id)
         told = orders.Told(order_id=order.id, channel=order.channel, location_ids=places)
         step = orders.Step(kind=kind, status=OrderStatus(order.status), message=message)
         await orders.note(self.connection, [orders.entry(told, step, actor=self.viewer.name, now=self.now)])

@@ -41,7 +41,7 @@ class Holding(Changing):
         order = await orders.order(self.connection, order.id)
         why = f": {reason}" if reason else ""
         rows = [each.row for each in work]
-        await self.announce(order, f"Held by {self.viewer.name}{why}.", rows, kind=UpdateKind.ORDER_STATUS_CHANGED)
+        await self.announce(order, f"Held by {self.viewer.name}{why}.", kind=UpdateKind.ORDER_STATUS_CHANGED)
         snapshot = await self.networks.current(self.connection)
         lines = await orders.lines_of(self.connection, [order.id])
         wish = Wish(order=order, lines=lines, quantities={}, trigger=RoutingTrigger.MANUAL)

@@ -254,6 +254,15 @@ def fact(told: Told, step: Step, *, now: datetime) -> feed.Fact:
     )
 
 
+async def places_of(connection: Connection, order_id: UUID) -> list[UUID]:
+    """Return where an order's work lies or lay, as far as the locations know of it."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT location_id FROM assignment WHERE order_id = $1 AND NOT withheld ORDER BY location_id",
+        order_id,
+    )
+    return [row["location_id"] for row in rows]
+
+
 async def note(connection: Connection, entries: Sequence[Entry]) -> None:
     """Write entries to the timeline, as JSON for the reason that `feed.record` does."""
     await connection.execute(

@@ -53,7 +53,7 @@ class Rerouting(Changing):
         order = await orders.order(self.connection, order.id)
         work = await self.open_work(order)
         to = f"{ship_to.postal_code} {ship_to.city}, {ship_to.country}"
-        await self.announce(order, f"Sent to {to} instead by {self.viewer.name}.", [each.row for each in work])
+        await self.announce(order, f"Sent to {to} instead by {self.viewer.name}.")
         snapshot = await self.networks.current(self.connection)
         staying, leaving = await self._sort(snapshot, order, work)
         change = await self._change(order, work, leaving, RoutingTrigger.ORDER_CHANGED, Within.LEVEL)
@@ -91,7 +91,7 @@ class Rerouting(Changing):
         sentence = f"Routed anew by {self.viewer.name}{' without ' * bool(without)}{', '.join(without)}."
 
         async def give_up(gone: Sequence[AssignmentRow]) -> list[Movement]:
-            await self.announce(order, sentence, [*leaving, *gone])
+            await self.announce(order, sentence)
             unsent = await transfers.take_back(self.connection, order.id, asked, asked=blocked)
             return unsent + await self.withdraw_all([*leaving, *gone], order)
 

@@ -188,7 +188,8 @@ async def _see_to_what_is_left(
             "UPDATE customer_order SET version = version + 1, updated_at = $2 WHERE id = $1", order.id, now
         )
     message = f"No other location can supply {goods}{': cancelled' if ends else ''}."
-    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=work.location_ids)
+    places = await orders.places_of(connection, order.id)
+    told = orders.Told(order_id=order.id, channel=order.channel, location_ids=places)
     step = orders.Step(kind=UpdateKind.ORDER_CHANGED, status=OrderStatus(order.status), message=message)
     await orders.note(connection, [orders.entry(told, step, actor=None, now=now)])
     await feed.record(connection, [orders.fact(told, step, now=now)])

@@ -8,6 +8,7 @@ import pytest
 from domain.vocabulary import Role
 from tests.api.house import ERROR, House
 from tests.api.test_store_work import picking, placed, report
+from tests.api.test_walk import ORDERS, following, take
 
 FIELDS = "status version allowedActions lines { quantity fulfilled cancelled backordered }"
 
@@ -46,6 +47,14 @@ async def test_a_cancelled_order_gives_its_stock_back_and_calls_its_work_off(hou
         "Cancelled by storefront: Changed her mind.",
         "Nothing is left to fulfil.",
     ]
+
+
+async def test_a_store_hears_of_what_is_cancelled_of_its_order_elsewhere(house: House) -> None:
+    order = await house.place("order", [("pen", 1), ("rug", 9)], level="STANDARD", allowBackorder=True)
+    code = next(work["location"]["code"] for work in await house.work(order["id"]) if work["lines"][0]["sku"] == "pen")
+    async with following(house, ORDERS, Role.STORE, code) as store:
+        await cancel_lines(house, order, 0, 1)
+        assert [update["kind"] for update in await take(store, 1)] == ["ORDER_CHANGED"]
 
 
 async def test_cancelling_again_answers_the_order_and_has_no_effect(house: House) -> None:
