@@ -17,6 +17,7 @@ _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bcdk_[\w-]+|\bwhsec_[\w+/=-]+
 _PLAIN = ExceptionDictTransformer(show_locals=False)
 """Locals hold tokens and shoppers: no traceback shows them."""
 QUIET = ("alembic", "asyncio", "httpx", "uvicorn", "websockets")  # worth hearing when they warn
+SILENT = ("asyncpg.pool",)  # it tells of an outage with a traceback each time, which we tell in a line
 
 
 def configure(settings: Settings) -> None:
@@ -54,6 +55,8 @@ def configure(settings: Settings) -> None:
     logging.root.setLevel(settings.log_level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _without_secret_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

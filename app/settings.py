@@ -349,7 +349,8 @@ def _kept_secret(path: Path) -> str:
                 fresh.unlink()
         kept = path.read_text(encoding="utf-8", errors="ignore").strip()
     except OSError as error:
-        raise SetupError(f"cannot keep the signing secret in {path}: {error.strerror}; set {PREFIX}SECRET") from None
+        advice = f"choose another folder with {PREFIX}DATA_DIR, or set {PREFIX}SECRET"
+        raise SetupError(f"cannot keep the signing secret in {path}: {error.strerror}; {advice}") from None
     if len(kept) < SHORTEST_SECRET:  # as after a loss of power, while it was written
         raise SetupError(f"{path} is spoilt: restore it, or remove it, which voids the tokens that were signed with it")
     return kept

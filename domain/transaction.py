@@ -102,7 +102,7 @@ async def open_pool(dsn: str, *, size: int = 10, statement_timeout_ms: int = 15_
 
 async def connect(dsn: str) -> Connection:
     """Open one connection that reads and writes JSON as the pool's do; the caller closes it."""
-    connection: Connection = await asyncpg.connect(dsn)
+    connection: Connection = await asyncpg.connect(dsn, server_settings={"application_name": "crossdock"})
     await _prepare(connection)
     return connection
 
