@@ -22,6 +22,7 @@ from domain import inventory
 from domain.carriers import BuiltIn, Parcel, Refused, Unreachable
 from domain.places import Address
 from tests.api.house import SECRET, House, know, opened
+from tests.api.returning import delivered, open_counters, request, step
 from tests.api.test_cancelling import cancel
 from tests.api.test_shipments import booked, hand_over, pack, said, shipments
 from tests.api.test_store_work import placed
@@ -324,17 +325,26 @@ def test_a_setting_of_carriers_that_cannot_be_used_is_named_and_not_repeated(
     assert value not in str(told.value)
 
 
+@pytest.mark.parametrize("way", ["to a shopper", "back"])
 async def test_what_a_carrier_booked_after_it_was_called_off_and_nobody_heard_of_is_called_off_again(
-    house: House, server: Aggregator
+    house: House, server: Aggregator, way: str
 ) -> None:
+    if way == "back":
+        await open_counters(house)
+        sold = await delivered(house, ("pen", 3))
     server.answers("POST", None)
     server.answers("GET label", Response(status_code=404))
-    order = await placed(house, ("pen", 3))
-    await pack(house, (await house.work(order["id"]))[0])
+    if way == "back":
+        back = await request(house, sold, 3, method="CARRIER")
+    else:
+        order = await placed(house, ("pen", 3))
+        await pack(house, (await house.work(order["id"]))[0])
     await asyncio.wait_for(server.held.wait(), 10)
-    assert (await cancel(house, order))["status"] == "CANCELLED"
+    off = await (step(house, "cancelReturn", back) if way == "back" else cancel(house, order))
+    assert off["status"] == "CANCELLED"
     await until(lambda: len(server.cancelled) == 1)
     server.go_on.set()
-    await until(lambda: "GET label" in server.asked)
+    await until(lambda: not server.next_answers["GET label"])
     house.clock[0] += timedelta(minutes=10)
     await until(lambda: len(server.cancelled) == 2)
+    assert set(server.cancelled) <= set(server.booked)
