@@ -2,9 +2,10 @@
 
 An order is late when work of it is still at its location after the carrier was to take it or the shopper to find it
 ready, and when the promised moment itself passes and not everything is known to have arrived: every LOOK_EVERY, one
-process looks at what fell due since the last look. It is late at once when it is routed anew to arrive too late, and
-when its carrier says that a parcel is lost, goes back or came after the promise. Where people change the order so that
-all of it is to arrive as promised after all, it is late no more.
+process looks at what fell due since the last look, and at what was placed since by a promise that had passed. It is
+late at once when it is routed anew to arrive too late, and when its carrier says that a parcel is lost, goes back or
+came after the promise. Where people change the order so that all of it is to arrive as promised after all, it is late
+no more.
 """
 
 from collections.abc import Sequence
@@ -72,6 +73,10 @@ SELECT o.id FROM customer_order o
    AND (o.method = 'DELIVERY'
         OR EXISTS (SELECT FROM order_line l WHERE l.order_id = o.id AND l.backordered > 0)
         OR EXISTS (SELECT FROM transfer t WHERE t.order_id = o.id AND t.status IN ('REQUESTED', 'IN_TRANSIT')))
+   AND o.status NOT IN ('COMPLETED', 'CANCELLED')
+UNION
+SELECT o.id FROM customer_order o
+ WHERE o.placed_at > $1 - interval '1 minute' AND o.placed_at <= $2 AND o.promised_latest < o.placed_at
    AND o.status NOT IN ('COMPLETED', 'CANCELLED')
 """
 

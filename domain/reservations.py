@@ -213,8 +213,11 @@ def shares(snapshot: Snapshot, plan: Plan) -> Counter[Pair]:
 
 
 def _until(promise: Promise, wished: datetime) -> datetime:
-    """Return until when to hold: past `order_before` the promise could not be kept."""
-    return min(wished, promise.plan.order_before or wished)
+    """Return until when to hold: past `order_before` the promise could not be kept.
+
+    One that moves with the clock is held for as long as its option was, or as it has not passed itself.
+    """
+    return min(wished, promise.plan.order_before or max(promise.plan.latest, promise.expires_at))
 
 
 def _movements(wants: Counter[Pair], reason: MovementReason) -> list[Movement]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain import inventory, orders, policies, routing, transfers
 from domain.assignments.moves import EVENTS, MOVES, Event, allowed_actions
-from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, lines_of, visible
+from domain.assignments.reading import AssignmentLineRow, AssignmentRow, assignments, assignments_of, lines_of, visible
 from domain.assignments.record import Record
 from domain.assignments.told import Collected, Picked, check_collected, check_picked, short_of, tells_nothing
 from domain.errors import ActionNotAllowed, InvalidInput, InvalidPickupCode, NotFound, VersionConflict
@@ -32,6 +32,7 @@ COLLECTION = "collection"
 """The kind of the timers that end the wait for a shopper."""
 COLLECT_WITHIN = timedelta(days=7)
 LOOK_AGAIN = timedelta(days=1)
+UNREADY = orders.OPEN - {AssignmentStatus.READY_FOR_PICKUP}
 PICKUP_ATTEMPTS = 5
 PICKUP_LOCK = timedelta(minutes=15)
 GONE: Mapping[str | None, MovementReason] = {
@@ -148,12 +149,13 @@ class Desk(Record):
     async def give_up(self, assignment_id: UUID) -> None:
         """Cancel what nobody has collected in time; it stays reserved until the location has put it back.
 
-        As long as more of the order is to come to the store, the shopper is waited for.
+        As long as more of the order is to come to the store, or to be made ready there, the shopper is waited for.
         """
         row, order = await self._take(assignment_id)
         if row.status not in EVENTS[Event.GIVE_UP].sources or row.collect_by is None or row.collect_by > self.now:
             return
-        if await transfers.coming(self.connection, order.id):
+        work = await assignments_of(self.connection, [order.id])
+        if any(each.status in UNREADY for each in work) or await transfers.coming(self.connection, order.id):
             later = self.now + LOOK_AGAIN
             await self.connection.execute("UPDATE assignment SET collect_by = $2 WHERE id = $1", row.id, later)
             await set_timer(self.connection, COLLECTION, str(row.id), later)

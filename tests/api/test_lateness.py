@@ -127,3 +127,15 @@ async def test_what_a_carrier_lost_before_it_was_handed_over_is_late_once_it_is(
     assert await late(house) == []
     await hand_over(house, order)
     assert await late(house) == [order["number"]]
+
+
+async def test_an_order_by_a_promise_that_had_passed_is_late_from_the_beginning(house: House) -> None:
+    query = "mutation ($input: LocationInput!) { saveLocation(input: $input) { __typename } }"
+    await house.ask(Role.ADMIN, query, input={"code": "SM", "handlingTime": "PT10M"})
+    (option,) = (await house.options(("pen", 1), methods=["PICKUP"], pickupLocations=1))["options"]
+    house.clock[0] += timedelta(minutes=14)
+    await looked(house)
+    order = await house.place("order", [("pen", 1)], optionToken=option["token"])
+    house.clock[0] += timedelta(seconds=10)
+    await looked(house)
+    assert await late(house) == [order["number"]]

@@ -179,6 +179,10 @@ async def test_nothing_is_held_past_the_moment_until_which_the_promise_can_be_ke
     assert house.now < before < house.now + 60 * MINUTE
     assert moment(made["expiresAt"]) == before
     assert moment((await extend(house, made["id"], "PT60M"))["expiresAt"]) == before
+    option = (await house.options(("pen", 1), methods=["PICKUP"]))["options"][0]
+    pickup = await reserve(house, option["token"], key="pickup", ttl="PT60M")
+    house.clock[0] += 30 * MINUTE
+    assert moment((await extend(house, pickup["id"], "PT60M"))["expiresAt"]) == moment(option["latest"])
 
 
 async def test_what_is_released_is_free_at_once_and_once(house: House) -> None:
