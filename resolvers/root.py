@@ -166,7 +166,8 @@ class Mutation:
         orders.cancel_order_lines,
         SHOP,
         "Call off units of parcels that will not arrive, each parcel as a whole, and units that are not picked yet: "
-        "those that wait for stock first, then the least advanced work.",
+        "those that wait for stock first, then the least advanced work. Each call calls off as many more: with "
+        "expectedVersion, one that is sent again has no effect.",
     )
     change_order_address: OrderResult = mutation(
         orders.change_order_address,
