@@ -55,7 +55,7 @@ class Desk(Record):
         if expected_version not in {None, row.version}:
             message = f"The assignment has changed: it is at version {row.version}."
             raise VersionConflict(message=message, path=("expectedVersion",), current_version=row.version)
-        self._may(AssignmentAction.ACCEPT, row)
+        await self._may(AssignmentAction.ACCEPT, row)
         return await self._step(AssignmentAction.ACCEPT, row, order)
 
     async def reject(self, assignment_id: UUID, reason: RejectReason, note: str | None = None) -> AssignmentRow:
@@ -63,7 +63,7 @@ class Desk(Record):
         row, order = await self._take(assignment_id)
         if row.status == AssignmentStatus.REJECTED and row.reject_reason == reason:
             return row
-        self._may(AssignmentAction.REJECT, row)
+        await self._may(AssignmentAction.REJECT, row)
         check_optional_text(note or "", path=("note",))
         why = f"{reason.replace('_', ' ').lower()}{f' ({note})' if note else ''}"
         row = await self.write(row, order, AssignmentStatus.REJECTED, reason=reason, why=why)
@@ -110,7 +110,7 @@ class Desk(Record):
         row, order = await self._take(assignment_id)
         if row.status == AssignmentStatus.PACKED:
             return row
-        self._may(AssignmentAction.PACK, row)
+        await self._may(AssignmentAction.PACK, row)
         lines = await lines_of(self.connection, [row.id])
         for line in lines:
             if line.picked + line.short < line.quantity:
@@ -128,7 +128,7 @@ class Desk(Record):
         row, order = await self._take(assignment_id)
         if row.status == AssignmentStatus.READY_FOR_PICKUP:
             return row
-        self._may(AssignmentAction.MARK_READY, row)
+        await self._may(AssignmentAction.MARK_READY, row)
         within = await policies.collect_within(self.connection, order.id) or COLLECT_WITHIN
         ready = await self.connection.fetch(
             """
@@ -173,7 +173,7 @@ class Desk(Record):
         row, order = await self._take(assignment_id)
         if row.status == AssignmentStatus.HANDED_OVER:
             return row
-        self._may(AssignmentAction.HAND_OVER, row)
+        await self._may(AssignmentAction.HAND_OVER, row)
         await self.dispatch.hand_over(row.id, order)
         return await self._leave(AssignmentAction.HAND_OVER, row, order)
 
@@ -190,7 +190,7 @@ class Desk(Record):
         right = secrets.compare_digest(pickup_code.encode(), (order.pickup_code or "").encode())
         if row.status == AssignmentStatus.COLLECTED and right:
             return row
-        self._may(AssignmentAction.COLLECT, row)
+        await self._may(AssignmentAction.COLLECT, row)
         locked = row.pickup_locked_until is not None and row.pickup_locked_until > self.now
         if locked or not right:
             return await self._count_wrong_code(row, order, locked=locked)
@@ -221,7 +221,7 @@ class Desk(Record):
         row, order = await self._take(assignment_id)
         if row.restocked_at and any(line.picked for line in await lines_of(self.connection, [row.id])):
             return row
-        self._may(AssignmentAction.RESTOCK, row)
+        await self._may(AssignmentAction.RESTOCK, row)
         picked = [line for line in await lines_of(self.connection, [row.id]) if line.picked]
         back = [self.movement(row, line, MovementReason.RELEASED, reserved=-line.picked) for line in picked]
         await inventory.move(self.connection, back, now=self.now)
@@ -260,7 +260,7 @@ class Desk(Record):
         known = {line.id: line for line in await lines_of(self.connection, [row.id])}
         if picked and all(tells_nothing(known.get(each.line_id), each) for each in picked):
             return row
-        self._may(AssignmentAction.REPORT_PICKED, row)
+        await self._may(AssignmentAction.REPORT_PICKED, row)
         check_picked(picked, known)
         await self.connection.executemany(
             """
@@ -328,7 +328,7 @@ class Desk(Record):
         row, order = await self._take(assignment_id)
         if row.status == MOVES[action].target:
             return row
-        self._may(action, row)
+        await self._may(action, row)
         return await self._step(action, row, order)
 
     async def _take(self, assignment_id: UUID) -> tuple[AssignmentRow, OrderRow]:
@@ -351,14 +351,13 @@ class Desk(Record):
             raise NotFound(message="There is no such assignment.", path=("id",))
         return rows[0], await orders.order(self.connection, rows[0].order_id)
 
-    def _may(self, action: AssignmentAction, row: AssignmentRow) -> None:
-        allowed = allowed_actions(row, self.viewer)
-        if action not in allowed:
+    async def _may(self, action: AssignmentAction, row: AssignmentRow) -> None:
+        if action not in allowed_actions(row, self.viewer):
             raise ActionNotAllowed(
                 message=f"{action} cannot be done: the {row.method.lower()} assignment is {row.status}.",
                 path=("id",),
                 status=row.status,
-                allowed_actions=allowed,
+                allowed_actions=allowed_actions(row, self.viewer, await lines_of(self.connection, [row.id])),
             )
 
     async def _step(self, action: AssignmentAction, row: AssignmentRow, order: OrderRow) -> AssignmentRow:

@@ -149,6 +149,7 @@ async def test_packing_waits_until_every_line_is_picked_or_short(house: House) -
     refused = await house.do("packAssignment", work["id"], "SM")
     assert refused["__typename"] == "InvalidInputError"
     assert refused["message"] == "1 x mug are neither picked nor reported short."
+    assert (await house.do("handOverAssignment", work["id"], "SM"))["allowed"] == ["REJECT", "REPORT_PICKED"]
     query = "query ($id: ID!) { node(id: $id) { ... on Assignment { allowedActions } } }"
     for more in (False, True):
         done = await report(house, work, (2, None)) if more else await house.ask(Role.STORE, query, "SM", id=work["id"])
