@@ -15,7 +15,7 @@ COPY resolvers ./resolvers
 COPY domain ./domain
 RUN /builder/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
     && python -m venv /opt/crossdock \
-    && /opt/crossdock/bin/pip install --quiet --no-index --find-links /wheels crossdock \
+    && /opt/crossdock/bin/pip install --quiet --no-index --find-links /wheels 'crossdock[otel]' \
     && /opt/crossdock/bin/pip check
 
 # What runs: no compiler, no sources, nobody's privileges. Needs DATABASE_URL and CROSSDOCK_SECRET.

@@ -190,7 +190,7 @@ def main() -> None:
     try:
         cli(prog_name="crossdock")
     except SetupError as error:
-        typer.echo(f"crossdock: {error}", err=True)
+        typer.echo(f"crossdock: {' '.join(str(error).split())}", err=True)
         sys.exit(MISUSED if isinstance(error, InvalidSettingError) else FAILED)
 
 
