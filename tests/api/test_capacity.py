@@ -89,6 +89,17 @@ async def test_a_location_takes_what_it_can_a_day_then_another_does_then_nobody(
     assert (found["options"], [reason["code"] for reason in found["unavailable"]]) == ([], ["NO_CAPACITY"])
 
 
+async def test_an_order_too_heavy_for_one_parcel_needs_room_for_one(house: House) -> None:
+    await limit(house, "WH", orders=1)
+    rows = [{"sku": "rug", "locationCode": "WH", "onHand": 8}]
+    query = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { updated } }"
+    await house.ask(Role.OPERATIONS, query, rows=rows)
+    order = await house.place("order", [("rug", 4)], level="STANDARD")
+    assert order["__typename"] == "Order", order
+    assert len(await house.work(order["id"])) == 2
+    assert await today(house, "WH") == (2, 4, 0, None)
+
+
 async def test_work_goes_to_the_next_day_where_the_day_is_full(house: House) -> None:
     await limit(house, "SM", orders=1)
     dues = []
