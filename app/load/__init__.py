@@ -145,16 +145,15 @@ async def _load(dsn: str, files: Sequence[tuple[Path, Kind]], talk: Console) -> 
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    failed = 0
+    done: list[Loaded] = []
     try:
         with Progress(*bars, console=talk) as progress:
             for path, kind in files:
-                loaded = await _load_file(Database(pool, wake), path, kind, progress)
-                failed += loaded.failed
-                typer.echo(str(loaded))
+                done.append(await _load_file(Database(pool, wake), path, kind, progress))
     finally:
+        typer.echo("\n".join(map(str, done)), nl=bool(done))  # only now: on a terminal it would run into the bars
         await pool.close()
-    return failed
+    return sum(loaded.failed for loaded in done)
 
 
 async def _load_file(database: Database, path: Path, kind: Kind, progress: Progress) -> Loaded:
