@@ -25,7 +25,7 @@ from domain.duration import format_duration, parse_duration
 from domain.vocabulary import Role
 
 PREFIX = "CROSSDOCK_"
-SHORTEST_RETENTION = timedelta(minutes=1)
+SHORTEST_RETENTION, LONGEST_RETENTION = timedelta(minutes=1), timedelta(days=3650)
 SHORTEST_SECRET = 32
 
 
@@ -66,6 +66,12 @@ def default_data_dir() -> Path:
 
 def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
+
+
+def _retention(kept: timedelta) -> timedelta:
+    if not SHORTEST_RETENTION <= kept <= LONGEST_RETENTION:
+        raise ValueError("it is from PT1M to P3650D")
+    return kept
 
 
 def _by_role(text: object) -> object:
@@ -181,7 +187,7 @@ class Settings(BaseSettings):
         default=90, ge=1, le=3650, description="Days for which it is kept why an order was routed as it was."
     )
     feed_retention: Annotated[
-        timedelta, BeforeValidator(_duration), PlainSerializer(format_duration), Field(ge=SHORTEST_RETENTION)
+        timedelta, BeforeValidator(_duration), PlainSerializer(format_duration), AfterValidator(_retention)
     ] = Field(
         default="P3D",
         validate_default=True,
