@@ -258,13 +258,24 @@ def _work(application: str, listener: int, link: int) -> None:
     def ready() -> None:
         parent.send(b"1")
 
-    _serve_here(
-        settings,
-        str(settings.database_url),
-        socket.socket(fileno=listener),
-        ready=ready,
-        application=application,
-    )
+    try:
+        _serve_here(
+            settings,
+            str(settings.database_url),
+            socket.socket(fileno=listener),
+            ready=ready,
+            application=application,
+        )
+    finally:
+        if _is_gone(parent):  # else it removes them itself
+            shutil.rmtree(os.environ[FIGURES], ignore_errors=True)
+
+
+def _is_gone(link: socket.socket) -> bool:
+    try:
+        return not link.recv(1, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 def _main(arguments: list[str]) -> None:

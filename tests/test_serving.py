@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from app.serving import FIGURES
 from tests.api.serve import NO_CERTIFICATES
 from tests.processes import alive, children, postmaster
 
@@ -131,11 +132,14 @@ def test_workers_end_when_their_parent_is_killed_and_the_next_start_takes_over(
     gateway = start(workers=2)
     usual = time.monotonic() - begun
     workers, database = gateway.workers(), postmaster(data_dir)
+    figures = Path(psutil.Process(min(workers)).environ()[FIGURES])
     assert database is not None
+    assert figures.is_dir()
     if both:
         os.kill(database, signal.SIGKILL)
     gateway.process.kill()
     assert eventually(lambda: not any(alive(pid) for pid in workers))
+    assert not figures.exists()
     begun = time.monotonic()
     assert start(workers=2).answer()["folder"]
     assert time.monotonic() - begun < 3 * usual + 1
