@@ -121,21 +121,22 @@ class Cancelling(Changing):
         taken: Mapping[AssignmentLineRow, int],
         unsent: Mapping[str, int],
     ) -> None:
-        """Take units off lines to pick, and work off where nothing of it is left to find.
+        """Take units off lines to pick, or their work, as it was, off where nothing of it is left to find.
 
         `unsent` are units by SKU that need not come to the store any more.
         """
+        changed = [work[key] for key in dict.fromkeys(line.assignment_id for line in taken)]
+        lines = await lines_of(self.connection, [row.id for row in changed])
+        left = {line.assignment_id for line in lines if line.quantity > line.short + taken.get(line, 0)}
+        fewer = {line: units for line, units in taken.items() if line.assignment_id in left}
         await self.connection.executemany(
             "UPDATE assignment_line SET quantity = quantity - $2 WHERE id = $1 AND quantity > $2",
-            [(line.id, units) for line, units in taken.items()],
+            [(line.id, units) for line, units in fewer.items()],
         )
         await self.connection.execute(
             "DELETE FROM assignment_line WHERE id = ANY ($1::uuid[])",
-            [line.id for line, units in taken.items() if units == line.quantity],
+            [line.id for line, units in fewer.items() if units == line.quantity],
         )
-        changed = [work[key] for key in dict.fromkeys(line.assignment_id for line in taken)]
-        lines = await lines_of(self.connection, [row.id for row in changed])
-        left = {line.assignment_id for line in lines if line.quantity > line.short}
         for row in changed:
             await self.write(row, order, AssignmentStatus(row.status if row.id in left else AssignmentStatus.CANCELLED))
             if row.id not in left:

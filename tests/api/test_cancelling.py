@@ -122,6 +122,8 @@ async def test_some_units_are_cancelled_and_the_rest_goes_on(house: House) -> No
     assert [(line["sku"], line["quantity"]) for line in work["lines"]] == [("pen", 1)]
     assert (await house.levels("pen"))["SM"] == (10, 1, 9)
     assert (await cancel_lines(house, order, 1, 0))["status"] == "CANCELLED"
+    (work,) = await house.work(order["id"])
+    assert (work["status"], work["lines"][0]["quantity"]) == ("CANCELLED", 1)  # what it was about is known still
 
 
 async def test_what_waits_for_stock_is_cancelled_before_what_is_being_done(house: House) -> None:
