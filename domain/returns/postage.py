@@ -16,7 +16,7 @@ from domain.returns.desk import BOOK, CANCEL, TRACK
 from domain.returns.moves import HERE
 from domain.returns.reading import ReturnRow, lines_of, returns
 from domain.returns.record import Record
-from domain.shipments import FINAL, SENTENCES, after, check_reports
+from domain.shipments import FINAL, SENTENCES, after, check_reports, happened
 from domain.shortage import SYSTEM
 from domain.timers import set_timer
 from domain.transaction import Connection, Database
@@ -150,7 +150,7 @@ class Postage:
         ended = row.parcel_status in FINAL or row.status not in UNDER_WAY or now >= row.requested_at + ASKED_FOR
         if ended or row.tracking_number is None or carrier.polled_every is None:
             return
-        reports = await carrier.track(row.tracking_number)
+        reports = happened(await carrier.track(row.tracking_number), now=now)
         async with database.transaction() as connection:
             row = await self._post(connection, row, now).hear(row, reports)
             if row.parcel_status not in FINAL and row.status in UNDER_WAY:

@@ -1,7 +1,7 @@
 """Shipments: parcels on their way to shoppers."""
 
 from domain.shipments.booking import Bookings
-from domain.shipments.dispatch import BOOK, CANCEL, RETURNED, TRACK, Dispatch, check_reports, name
+from domain.shipments.dispatch import BOOK, CANCEL, RETURNED, TRACK, Dispatch, check_reports, happened, name
 from domain.shipments.moves import FINAL, MOVES, REPORTED, SENTENCES, after
 from domain.shipments.reading import (
     LabelRow,
@@ -41,6 +41,7 @@ __all__ = [
     "came_back",
     "check_reports",
     "events_of",
+    "happened",
     "label",
     "lines_of",
     "lost_of_orders",

@@ -10,7 +10,7 @@ from domain.carriers import Carrier, Parcel, Refused
 from domain.errands import Errand
 from domain.network import Networks, Snapshot
 from domain.places import Address
-from domain.shipments.dispatch import BOOK, CANCEL, TRACK, Dispatch
+from domain.shipments.dispatch import BOOK, CANCEL, TRACK, Dispatch, happened
 from domain.shipments.moves import FINAL
 from domain.shipments.reading import ShipmentRow, lines_of, shipments
 from domain.timers import set_timer
@@ -75,7 +75,7 @@ class Bookings:
         ended = row.status in FINAL or now >= row.expected_latest + ASKED_UNTIL
         if ended or row.tracking_number is None or carrier.polled_every is None:
             return
-        reports = await carrier.track(row.tracking_number)
+        reports = happened(await carrier.track(row.tracking_number), now=now)
         async with database.transaction() as connection:
             row = await self._dispatch(connection, row, now).take(row, reports)
             if row.status not in FINAL:

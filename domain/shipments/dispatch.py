@@ -259,6 +259,11 @@ def check_reports(reports: Sequence[TrackingReport], status: str, *, now: dateti
         check_optional_text(each.description or "", path=("description",))
 
 
+def happened(reports: Sequence[TrackingReport], *, now: datetime) -> list[TrackingReport]:
+    """Return what can have happened by now: a carrier that is asked may tell what it expects, too."""
+    return [each for each in reports if each.at <= now + CLOCKS_DIFFER]
+
+
 def name(row: ShipmentRow) -> str:
     """Return what people call a parcel."""
     return row.tracking_number or f"no. {row.number}"

@@ -266,6 +266,7 @@ async def test_a_parcel_is_asked_after_every_hour_until_it_has_arrived(house: Ho
     await pack(house, (await house.work(order["id"]))[0])
     await booked(house, order["id"])
     await hand_over(house, order)
+    server.events.append({"status": "DELIVERED", "at": (house.now + timedelta(days=3)).isoformat()})  # it expects
     for hour, status in enumerate(("IN_TRANSIT", "CREATED", "DELIVERED"), 1):
         house.clock[0] += timedelta(hours=1)
         server.events.append({"status": status, "at": house.now.isoformat()})
