@@ -154,10 +154,10 @@ class Days:
         return await run_due(self.town.database, handlers, now=self.town.now)
 
     async def _close(self) -> None:
-        """Close the busiest store for good."""
-        (row,) = await self.town.rows(_BUSIEST)
-        async with self.town.database.transaction() as connection:
-            await set_location_status(connection, row["location_id"], LocationStatus.CLOSED, now=self.town.now)
+        """Close the busiest store for good, where one has work: few orders may all be others'."""
+        for row in await self.town.rows(_BUSIEST):
+            async with self.town.database.transaction() as connection:
+                await set_location_status(connection, row["location_id"], LocationStatus.CLOSED, now=self.town.now)
 
     async def _supply(self) -> None:
         """Bring what everybody waits for to a warehouse."""
