@@ -132,6 +132,7 @@ async def _revision(dsn: str) -> str | None:
 def _run(dsn: str, direction: str, revision: str) -> None:
     from alembic import command  # these take longer to import than a migrated database to be found so
     from alembic.config import Config
+    from alembic.util import CommandError
     from sqlalchemy import Connection, text
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -150,6 +151,6 @@ def _run(dsn: str, direction: str, revision: str) -> None:
 
     try:
         asyncio.run(run())
-    except DBAPIError as error:
-        reason = f"{error.orig}; it is as it was, and {FITTING}"
+    except (CommandError, DBAPIError) as error:
+        reason = f"{getattr(error, 'orig', error)}; it is as it was, and {FITTING}"
         raise DatabaseUnfitError(f"the database at {_place(dsn)} could not be migrated: {reason}") from error

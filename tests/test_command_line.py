@@ -172,6 +172,7 @@ def test_migrate_brings_an_empty_database_to_the_newest_revision_and_then_change
     [
         ("CREATE TABLE location (id int)", '"location" already exists'),
         ("CREATE TABLE alembic_version AS SELECT 'ae1027a6acf' AS version_num", "holds other tables"),
+        ("CREATE TABLE alembic_version AS SELECT '0000' AS version_num", "locate"),
         ("CREATE TABLE alembic_version (number int)", "version_num"),
         ("ALTER DATABASE {} SET default_transaction_read_only = on", "read-only"),
     ],
