@@ -128,6 +128,7 @@ def _serve_here(
         server_header=False,
         access_log=False,
         log_config=None,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:

@@ -201,6 +201,13 @@ class Settings(BaseSettings):
         default=10, ge=1, le=600, description="Seconds within which a connection's next head has to come."
     )
     body_seconds: int = Field(default=10, ge=1, le=600, description="Seconds within which a body has to come.")
+    keep_alive_seconds: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="Seconds for which a connection without a request is kept; to be more than what stands before it, "
+        "such as a load balancer, keeps one.",
+    )
     operation_seconds: int = Field(
         default=20, ge=1, le=600, description="Seconds after which a query or a mutation is stopped, with its SQL."
     )

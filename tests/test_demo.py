@@ -38,7 +38,7 @@ from domain.promises import Promises
 from domain.transaction import Database, open_pool
 from domain.vocabulary import FulfillmentMethod, LocationKind, ServiceLevel
 
-READY_SECONDS = 20
+READY_SECONDS = 60
 
 
 @cache

@@ -36,7 +36,7 @@ class Process:
     async def hears_at_last(self, other: "Process") -> None:
         """Wait until this one hears the other again, which goes on saying it."""
         await asyncio.sleep(0.1)  # each wakes itself when its line is new
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await self.hears(other, within=0.1)

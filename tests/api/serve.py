@@ -68,6 +68,7 @@ async def serving(
         ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)

@@ -172,7 +172,7 @@ def socket_of(house: House) -> connect:
 async def say(socket: ClientConnection, **message: object) -> dict[str, Any]:
     """Send a message, and return what is said to it."""
     await socket.send(json.dumps(message))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         heard: dict[str, Any] = json.loads(await socket.recv())
     return heard
 
@@ -217,7 +217,7 @@ async def test_while_nobody_can_say_whether_a_key_is_good_streams_go_on_and_sock
 
             monkeypatch.setattr(ApiKeys, "viewer", away)
             lines = events.aiter_lines()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while len(asked_for) < 3:
                     await anext(lines)
             with pytest.raises(ConnectionClosed):
@@ -247,7 +247,7 @@ async def test_what_a_revoked_key_follows_ends(furnished_dsn: str, monkeypatch: 
             await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": query}))
             await house.ask(Role.ADMIN, REVOKE, id=key["id"])
             house.clock[0] += timedelta(seconds=6)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 assert await anext(events.aiter_lines(), None) is None
                 await socket.wait_closed()
         assert socket.close_code == 4403

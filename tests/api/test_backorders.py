@@ -35,7 +35,7 @@ async def receive(house: House, sku: str, code: str, delta: int) -> None:
 
 async def becomes(house: House, order: dict[str, Any], status: str) -> None:
     """Wait until an order has a status."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await house.order(order["id"]))["status"] != status:
             await asyncio.sleep(0.05)
 

@@ -42,7 +42,7 @@ def days(work: Committed | None) -> dict[tuple[int, int], tuple[int, int]]:
 async def remembers(house: House) -> None:
     """Fail unless the gateway plans from what Postgres holds, though it reads only of where something happened."""
     assert house.gateway
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (stock := await house.gateway.stock.current(now=house.now)) is None:
             await asyncio.sleep(0.01)
     snapshot = await house.gateway.networks.current()

@@ -20,7 +20,7 @@ async def set_status(house: House, code: str, status: str) -> None:
 
 async def ends(house: House, order: str, *statuses: str) -> list[tuple[str, str]]:
     """Wait until the assignments of an order, as they were offered, have these statuses; return where they are."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while [work["status"] for work in await house.work(order)] != list(statuses):
             await asyncio.sleep(0.05)
     return [(work["location"]["code"], work["status"]) for work in await house.work(order)]
@@ -77,7 +77,7 @@ async def test_what_nobody_has_dispatched_from_or_to_a_location_that_closes_is_c
         return [each["status"] for each in await house.ask(Role.OPERATIONS, query, ids=list(made.values()))]
 
     await set_status(house, "SM", "CLOSED")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await statuses() != ["CANCELLED", "CANCELLED", "IN_TRANSIT", "REQUESTED"]:
             await asyncio.sleep(0.05)
     assert (await level(house, "SM"), await level(house, "WB")) == ((4, 0, 4, 1), (49, 1, 48, 0))
@@ -87,7 +87,7 @@ async def test_what_nobody_has_dispatched_from_or_to_a_location_that_closes_is_c
     query = "mutation ($input: LocationInput!) { saveLocation(input: $input) { __typename } }"
     await house.ask(Role.ADMIN, query, input={"code": "SM", "name": "Closed for good"})
     house.clock[0] += closing.LOOKS_AGAIN
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await due(house):
             await asyncio.sleep(0.05)
     assert (await statuses())[-1] == "REQUESTED"
@@ -113,13 +113,13 @@ async def test_what_was_promised_before_a_location_closed_is_routed_anew_though_
     (token,) = [each["token"] for each in found["options"] if each["pickupLocation"]["code"] == "SM"]
     for code in ("WH", "SM"):
         await set_status(house, code, "CLOSED")
-    async with asyncio.timeout(10), house.gateway.database.reading() as connection:
+    async with asyncio.timeout(30), house.gateway.database.reading() as connection:
         while await connection.fetchval("SELECT EXISTS (SELECT FROM timer WHERE kind = $1)", CLOSING):
             house.clock[0] += closing.LOOKS_AGAIN / 10
             await asyncio.sleep(0.05)
     order = await house.place("order", [("rug", 2)], reservationId=cart["id"])
     assert await ends(house, order["id"], "REJECTED") == [("WH", "REJECTED")]
     pickup = await house.place("pickup", [("lamp", 2)], optionToken=token, shipTo=None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await house.order(pickup["id"]))["status"] != "CANCELLED":
             await asyncio.sleep(0.05)

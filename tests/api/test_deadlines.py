@@ -124,6 +124,6 @@ async def test_of_an_answer_and_an_expiry_that_meet_one_wins_whoever_sees_to_the
         won = answer["__typename"] == "Assignment"
         assert won or answer["found"] == "EXPIRED"
         await ends(house, order["id"], *(["ACCEPTED"] if won else ["EXPIRED", "OFFERED"]))
-    async with asyncio.timeout(10), database.reading() as connection:
+    async with asyncio.timeout(30), database.reading() as connection:
         while await connection.fetchval("SELECT count(*) FROM timer WHERE kind = $1", deadlines.EXPIRY):
             await asyncio.sleep(0.05)

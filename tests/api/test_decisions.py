@@ -198,7 +198,7 @@ async def test_an_order_that_waits_for_stock_tells_who_had_none_and_then_who_had
     stock = [{"sku": "vase", "locationCode": "WB", "onHand": 5}]
     query = "mutation ($rows: [StockRowInput!]!) { importStock(rows: $rows) { created } }"
     await house.ask(Role.ADMIN, query, rows=stock)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found := await decisions(house, order)) < 2:
             await asyncio.sleep(0.05)
     assert [(each["trigger"], places(each)) for each in found] == [("PLACED", []), ("STOCK_ARRIVED", ["WB"])]
@@ -272,7 +272,7 @@ async def test_a_decision_is_forgotten_after_its_days(house: House) -> None:
     house.clock[0] += timedelta(days=2)
     second = await house.place("second", [("mug", 1)])
     house.clock[0] += timedelta(days=89)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await decisions(house, first):
             await asyncio.sleep(0.05)
     assert len(await decisions(house, second)) == 1

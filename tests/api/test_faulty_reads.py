@@ -241,7 +241,7 @@ async def heard(house: House, query: str, **variables: Any) -> dict[str, Any]:
     """Subscribe and return the error that is the answer."""
     asked = gql(query)
     asked.variable_values = variables
-    async with asyncio.timeout(5), house.socket(Role.ADMIN) as session:
+    async with asyncio.timeout(30), house.socket(Role.ADMIN) as session:
         with pytest.raises(TransportQueryError) as raised:
             await anext(session.subscribe(asked))
     error: dict[str, Any] = (raised.value.errors or [])[0]

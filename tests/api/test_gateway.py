@@ -66,7 +66,7 @@ async def test_it_is_not_ready_while_the_database_is_full_or_away(client: httpx.
         await other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     finally:
         await other.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await client.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.05)
 

@@ -23,7 +23,7 @@ async def looked(house: House) -> None:
     """Wait until somebody has looked for late orders at the present hour of the house's clock."""
     gateway = house.gateway
     assert gateway is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             async with gateway.database.reading() as connection:
                 key = await connection.fetchval("SELECT max(key) FROM timer WHERE kind = 'late'")

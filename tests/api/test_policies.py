@@ -166,7 +166,7 @@ async def test_a_markdown_sells_where_the_item_sat(house: House) -> None:
 
     async def becomes(code: str) -> None:
         """Wait until who looks at a mug is offered one from there; the first look makes the gateway read."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 found = await house.options(("mug", 1), methods=["DELIVERY"], levels=["STANDARD"])
                 if found["options"][0]["parcels"][0]["location"]["code"] == code:

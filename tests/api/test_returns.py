@@ -56,7 +56,7 @@ async def returned(house: House, order: dict[str, Any]) -> list[int]:
 async def until(house: House, id: str, field: str) -> dict[str, Any]:  # noqa: A002
     """Return a return once that field of it is filled."""
     query = f"query ($id: ID!) {{ node(id: $id) {{ ... on Return {{ {RETURN} }} }} }}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found: dict[str, Any] = await house.ask(Role.STOREFRONT, query, id=id)
             if found[field]:
@@ -484,7 +484,7 @@ async def test_what_comes_back_goes_to_an_order_that_waits_for_it(house: House) 
     assert (done["lines"][0]["disposition"], done["lines"][0]["explanation"]) == (
         "RESTOCK", "Orders wait for 2 of it.",
     )  # fmt: skip
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await house.order(waiting["id"]))["status"] != "ROUTED":
             await asyncio.sleep(0.02)
     assert [work["location"]["code"] for work in await house.work(waiting["id"])] == ["SM"]
@@ -501,7 +501,7 @@ async def test_a_parcel_that_could_not_be_delivered_is_received_inspected_and_re
     await hand_over(house, order)
     assert (await record(house, shipment["trackingNumber"], "RETURNED_TO_SENDER"))["__typename"] == "Shipment"
     query = f"query ($order: ID) {{ returns(where: {{order: $order}}) {{ edges {{ node {{ {RETURN} }} }} }} }}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (edges := (await house.ask(Role.STORE, query, "SM", order=order["id"]))["edges"]):
             await asyncio.sleep(0.02)
     back = edges[0]["node"]

@@ -218,7 +218,7 @@ async def test_a_store_hears_of_no_order_but_its_own_and_of_no_other_stores_work
     async def heard(field: str, selection: str, until: str) -> list[dict[str, Any]]:
         updates = []
         query = f"subscription {{ {field}(after: {json.dumps(town.start)}) {{ {selection} }} }}"
-        async with asyncio.timeout(10), aclosing(town.follow(OWN, query)) as following:
+        async with asyncio.timeout(30), aclosing(town.follow(OWN, query)) as following:
             async for update in following:
                 updates.append(update)
                 if until in json.dumps(update):

@@ -281,7 +281,7 @@ async def test_goods_of_a_store_that_closes_are_let_go_and_those_of_a_source_tha
 
     async def closed(code: str, expected: list[tuple[str, str]]) -> None:
         await house.ask(Role.ADMIN, query, id=house.ids[code])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await sources(house) != expected:
                 await asyncio.sleep(0.05)
 
@@ -289,7 +289,7 @@ async def test_goods_of_a_store_that_closes_are_let_go_and_those_of_a_source_tha
     (_, second) = await transfers(house)
     await step(house, "dispatchTransfer", second["id"])
     await house.ask(Role.ADMIN, query, id=house.ids["SM"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await house.order(order["id"]))["status"] != "CANCELLED":
             await asyncio.sleep(0.05)
     await receive(house, second["id"], [("lamp", 2)])
@@ -311,7 +311,7 @@ async def test_the_shopper_is_waited_for_until_all_is_there(house: House) -> Non
     cursor = await house.ask(Role.STORE, "{ updatesCursor }", "SM")
     house.clock[0] += timedelta(days=8)
     query = "query ($id: ID!) { node(id: $id) { ... on Assignment { status collectBy } } }"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (found := await house.ask(Role.STORE, query, "SM", id=pens["id"]))["collectBy"] < house.now.isoformat():
             await asyncio.sleep(0.05)
     assert found == {"status": "READY_FOR_PICKUP", "collectBy": (house.now + timedelta(days=1)).isoformat()}
@@ -322,7 +322,7 @@ async def test_the_shopper_is_waited_for_until_all_is_there(house: House) -> Non
         await receive(house, rug["id"], [("rug", 1)])
         assert [update["kind"] for update in await take(store, 1)] == ["ORDER_CHANGED"]
     house.clock[0] += timedelta(days=2)  # it is there, and not ready yet
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (found := await house.ask(Role.STORE, query, "SM", id=pens["id"]))["collectBy"] < house.now.isoformat():
             await asyncio.sleep(0.05)
     assert found["status"] == "READY_FOR_PICKUP"

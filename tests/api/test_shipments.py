@@ -49,7 +49,7 @@ async def shipments(house: House, order: str, role: Role = Role.OPERATIONS) -> l
 
 async def booked(house: House, order: str) -> list[dict[str, Any]]:
     """Return the order's shipments once each has its number."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found = await shipments(house, order)
             if found and all(each["trackingNumber"] for each in found):
@@ -272,7 +272,7 @@ async def test_a_dashboard_hears_of_every_change_of_a_parcel(house: House) -> No
     kinds = []
     async with house.socket(Role.OPERATIONS) as session:
         query = f'subscription {{ orderUpdates(after: "{cursor}") {{ kind status }} }}'
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for update in session.subscribe(gql(query)):
                 kinds.append(tuple(update["orderUpdates"].values()))
                 if kinds[-1][1] == "COMPLETED":

@@ -82,7 +82,7 @@ async def test_an_order_from_a_reservation_of_what_is_gone_is_routed_anew(house:
     reservation = await house.ask(Role.STOREFRONT, reserve, token=option["token"])
     await house.ask(Role.STORE, COUNT, "SM", sku="pen", location=house.ids["SM"], onHand=1)
     order = await house.place("order", [("pen", 4)], reservationId=reservation["id"], method="DELIVERY")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(await house.work(order["id"])) < 2:
             await asyncio.sleep(0.05)
     shortened, anew = await house.work(order["id"])
@@ -99,7 +99,7 @@ async def test_an_import_that_leaves_too_little_waits_for_an_order_without_holdi
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM customer_order WHERE number = $1 FOR UPDATE", order["number"])
         importing = asyncio.create_task(house.ask(Role.OPERATIONS, query, rows=rows))
-        async with asyncio.timeout(10), database.reading() as other:
+        async with asyncio.timeout(30), database.reading() as other:
             while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
                 await asyncio.sleep(0.01)
         await connection.execute("SELECT FROM stock WHERE sku IN ('mug', 'pen') FOR UPDATE NOWAIT")
@@ -128,7 +128,7 @@ async def test_an_order_that_is_cancelled_while_what_it_lacks_is_looked_for_give
                 await shortage.handler(networks)(other, SEPARATOR.join(map(str, key)), house.now)
 
         looking = asyncio.create_task(look())
-        async with asyncio.timeout(10), database.reading() as other:
+        async with asyncio.timeout(30), database.reading() as other:
             while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
                 await asyncio.sleep(0.01)
     await looking

@@ -58,7 +58,7 @@ async def send(socket: ClientConnection, **message: object) -> None:
 
 
 async def receive(socket: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         text = await socket.recv()
     assert isinstance(text, str), "JSON travels as text frames"
     message: dict[str, Any] = json.loads(text)
@@ -71,7 +71,7 @@ async def subscribe(socket: ClientConnection, query: str, *, key: str = "1", **m
 
 async def closed(socket: ClientConnection) -> tuple[int, str]:
     """The code and the reason with which the server closes."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with suppress(ConnectionClosed):
             async for _ in socket:
                 pass
@@ -280,7 +280,7 @@ async def test_a_completed_subscription_sends_nothing_more_and_is_cleaned_up(url
         await send(socket, type="complete", id="1")
         await no_generator_left()
         await send(socket, type="ping")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await receive(socket))["type"] == "next":
                 pass  # was on its way
         with pytest.raises(TimeoutError):
@@ -301,7 +301,7 @@ async def test_a_socket_that_goes_leaves_no_task_and_no_generator(
         for key in ("1", "2"):
             await subscribe(socket, "subscription { ticks }", key=key)
         sockets.append(socket)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while WATCH.open_generators < 10:
             await asyncio.sleep(0.01)
     assert len(served[1].sockets) == 5
@@ -311,7 +311,7 @@ async def test_a_socket_that_goes_leaves_no_task_and_no_generator(
         else:
             await socket.close()
     await no_generator_left()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while served[1].sockets or asyncio.all_tasks() - before:
             await asyncio.sleep(0.01)
 
@@ -320,10 +320,10 @@ async def test_a_handshake_without_a_key_leaves_no_connection(served: tuple[str,
     host, _, port = served[0].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
     writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while any(type(each) is Wire and not hasattr(each, "scope") for each in gc.get_objects()):
             await asyncio.sleep(0.05)
             gc.collect()
@@ -405,7 +405,7 @@ async def test_no_caller_has_more_sockets_than_its_share() -> None:
             return socket
 
         async def only(count: int) -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len(view.sockets) > count:
                     await asyncio.sleep(0.01)
 

@@ -99,7 +99,7 @@ async def test_a_short_pick_locks_levels_in_the_order_of_everybody(house: House)
     lock = "SELECT FROM stock s JOIN location l ON l.id = location_id WHERE sku = 'mug' AND code = $1 FOR UPDATE OF s"
     assert house.gateway
     database = house.gateway.database
-    async with database.transaction() as connection, asyncio.timeout(10):
+    async with database.transaction() as connection, asyncio.timeout(30):
         levels = await connection.fetch("SELECT code FROM location ORDER BY id")
         first, *later = [row["code"] for row in levels if row["code"] in {"SN", "WB"}]  # from where, and to where
         await connection.execute(lock, first)
@@ -257,7 +257,7 @@ async def test_what_nobody_collects_in_time_is_cancelled_and_sold_again_once_it_
     found = await house.ask(Role.STORE, query, "SM", id=work["id"])
     assert found["collectBy"] == (house.now + timedelta(days=7)).isoformat()
     house.clock[0] += timedelta(days=7)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await house.ask(Role.STORE, query, "SM", id=work["id"]))["status"] != "NOT_COLLECTED":
             await asyncio.sleep(0.05)
     assert (await house.order(order["id"]))["status"] == "CANCELLED"

@@ -79,7 +79,7 @@ async def test_an_operation_past_its_time_is_stopped_with_its_sql(dsn: str, monk
             for answer in answers:
                 assert answer.status_code == 504
                 assert answer.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while await other.fetchval(RUNNING):
                     await asyncio.sleep(0.02)
             assert await other.fetchval("SELECT to_regclass('half_done')") is None

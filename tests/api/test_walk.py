@@ -43,7 +43,7 @@ async def following(
 
 
 async def take(heard: asyncio.Queue[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [await heard.get() for _ in range(count)]
 
 

@@ -129,14 +129,14 @@ async def replay(house: House, id: str, after: str) -> dict[str, Any]:  # noqa: 
     return answer
 
 
-async def until(fact: Callable[[], Any], seconds: float = 10) -> None:
+async def until(fact: Callable[[], Any], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not fact():
             await asyncio.sleep(0.02)
 
 
 async def until_hook(house: House, fact: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not fact(found := await hook(house)):
             await asyncio.sleep(0.05)
     return found
@@ -144,7 +144,7 @@ async def until_hook(house: House, fact: Callable[[dict[str, Any]], Any]) -> dic
 
 async def forgotten(house: House, cursor: Cursor) -> None:
     assert house.gateway
-    async with asyncio.timeout(10), house.gateway.database.reading() as connection:
+    async with asyncio.timeout(30), house.gateway.database.reading() as connection:
         while (await standing(connection)).oldest <= cursor:
             await asyncio.sleep(0.05)
 

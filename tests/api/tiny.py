@@ -153,7 +153,7 @@ def authorization(role: Role = Role.ADMIN, *, ttl: timedelta = timedelta(hours=1
 
 async def no_generator_left() -> None:
     """Wait until each subscription that was begun has been cleaned up."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while WATCH.open_generators:
             await asyncio.sleep(0.01)
 

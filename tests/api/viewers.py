@@ -132,7 +132,7 @@ class Town:
     async def first(self, caller: Caller, query: str) -> dict[str, Any]:
         """Return a subscription's first update, or why there is none, as an answer."""
         try:
-            async with asyncio.timeout(5), aclosing(self.follow(caller, query)) as updates:
+            async with asyncio.timeout(30), aclosing(self.follow(caller, query)) as updates:
                 return {"data": {"update": await anext(updates)}}
         except TransportQueryError as error:
             return {"errors": error.errors}
@@ -418,7 +418,7 @@ async def _returning(town: Town, caller: Caller, order: dict[str, Any], code: st
     looked = await town.post(caller, LOOK, id=blind["id"], line=blind["lines"][0]["id"])
     assert looked["data"]["inspectReturn"] == {"status": "INSPECTED"}, looked
     query = "query ($id: ID!) { node(id: $id) { ... on Return { trackingNumber } } }"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (parcel := (await house.ask(Role.ADMIN, query, id=made["back"]["id"]))["trackingNumber"]):
             await asyncio.sleep(0.02)
     ids = {name: each["id"] for name, each in made.items()}
@@ -432,7 +432,7 @@ async def _returning(town: Town, caller: Caller, order: dict[str, Any], code: st
 
 async def _sent(town: Town, caller: Caller, order: str, status: str = "IN_TRANSIT") -> dict[str, Any]:
     """Return the shipment of an order once its carrier is booked, and tell of it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             ((shipment,),) = (await town.house.order(order, "shipments { id trackingNumber }")).values()
             if shipment["trackingNumber"]:

@@ -93,7 +93,7 @@ async def keeping(database: Database) -> AsyncIterator[Stock]:
 
 
 async def until(found: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await found():
             await asyncio.sleep(0.005)
 
