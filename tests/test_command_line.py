@@ -93,7 +93,6 @@ def test_a_token_nobody_could_use_is_refused_in_one_line(arguments: tuple[str, .
         ("CROSSDOCK_BROADCAST_URL", "redis://:hun#ter2@here:6379"),
         ("CROSSDOCK_CARRIER_URL", "https://here:hun"),
         ("CROSSDOCK_DATA_DIR", "~nobody-of-that-name/data"),
-        ("CROSSDOCK_SECRET", "hunter2"),
         ("CROSSDOCK_FEED_RETENTION", "PT59S"),
         ("CROSSDOCK_FEED_RETENTION", "P999999D"),  # began before there were dates
         ("CROSSDOCK_POOL_MAX_SIZE", "none"),
