@@ -16,7 +16,7 @@ from domain.decided import Decided, decide
 from domain.decisions import keep, last_basis, new_decisions
 from domain.errors import OutOfStock
 from domain.inventory import Movement
-from domain.inventory.waiting import LOOK_AGAIN, wake
+from domain.inventory.waiting import LOOK_AGAIN, wake_together
 from domain.network import Snapshot
 from domain.offering import Offered, Work, offers
 from domain.orders import OrderLineRow, OrderRow
@@ -69,7 +69,7 @@ async def reroute(
     else:
         decided, work = None, Work()
         await commit(connection, order, work, movements, now=now)
-        await wake(connection, quantities, anyway=True, now=now + LOOK_AGAIN)  # there may be more
+        await wake_together(connection, quantities, due_at=now + 2 * LOOK_AGAIN)  # there may be more
     arrived = trigger is RoutingTrigger.STOCK_ARRIVED
     if decided and (work.assignments or not arrived):
         await keep(connection, new_decisions(order.id, decided, trigger, now=now))

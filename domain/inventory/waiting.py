@@ -1,7 +1,7 @@
 """Waking those who wait for stock: whoever raises what is available of an item does so in the same transaction."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.ids import least_id
@@ -14,8 +14,8 @@ LOOK_AGAIN = timedelta(seconds=30)
 """Longer than any two transactions overlap."""
 
 
-async def wake(connection: Connection, skus: Collection[str], *, anyway: bool = False, now: datetime) -> None:
-    """Set a timer for each SKU that somebody waits for, or `anyway`.
+async def wake(connection: Connection, skus: Collection[str], *, now: datetime) -> None:
+    """Set a timer for each SKU that somebody waits for.
 
     Each transaction sets its own, so that none waits for another, nor for the handler of an earlier one.
     """
@@ -24,15 +24,34 @@ async def wake(connection: Connection, skus: Collection[str], *, anyway: bool = 
             """
             INSERT INTO timer (kind, key, due_at)
             SELECT $1, sku || $2 || pg_current_xact_id()::text, $4 FROM unnest($3::text[]) AS w(sku)
-             WHERE $5 OR EXISTS (SELECT FROM order_line l WHERE l.sku = w.sku AND l.backordered > 0)
+             WHERE EXISTS (SELECT FROM order_line l WHERE l.sku = w.sku AND l.backordered > 0)
             ON CONFLICT (kind, key) DO NOTHING
             """,
             TIMER,
             SEPARATOR,
             sorted(set(skus)),
             now,
-            anyway,
         )
+
+
+async def wake_together(connection: Connection, skus: Collection[str], *, due_at: datetime) -> None:
+    """Set a timer for each SKU at about `due_at`, one for all who want it within the same LOOK_AGAIN.
+
+    It sees to all who wait: were there one for each of them, and each set its own again, there would be ever more.
+    """
+    turn = due_at.timestamp() // LOOK_AGAIN.total_seconds()
+    await connection.execute(
+        """
+        INSERT INTO timer (kind, key, due_at)
+        SELECT $1, concat_ws($2, sku, $4::text), $5 FROM unnest($3::text[]) AS w(sku)
+        ON CONFLICT (kind, key) DO NOTHING
+        """,
+        TIMER,
+        SEPARATOR,
+        sorted(set(skus)),
+        f"{turn:.0f}",
+        datetime.fromtimestamp(turn * LOOK_AGAIN.total_seconds(), UTC),
+    )
 
 
 async def look_again(connection: Connection, skus: Collection[str], order_id: UUID, *, now: datetime) -> None:
@@ -61,7 +80,7 @@ async def wake_again(connection: Connection, key: str, now: datetime) -> None:
     sku, order_id, moment = key.split(SEPARATOR)
     since = least_id(datetime.fromisoformat(moment) - LOOK_AGAIN)
     if await connection.fetchval(_CAME, sku, UUID(order_id), since):
-        await wake(connection, [sku], now=now)
+        await wake_together(connection, [sku], due_at=now)
 
 
 _CAME = """

@@ -193,5 +193,5 @@ async def test_what_others_were_faster_to_get_each_time_is_sought_anew(
         others.setattr(routing, "MOST_TRIES", 0)
         await house.do("rejectAssignment", work["id"], role=Role.OPERATIONS, arguments=", reason: TOO_BUSY")
     assert (await house.order(order["id"]))["status"] == "UNROUTABLE"
-    house.clock[0] += waiting.LOOK_AGAIN
+    house.clock[0] += 2 * waiting.LOOK_AGAIN
     await becomes(house, order, "ROUTED")
