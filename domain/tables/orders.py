@@ -21,6 +21,7 @@ class Order(SQLModel, table=True):
     __table_args__ = (
         sa.Index("customer_order_placed", "placed_at", "id"),
         sa.Index("customer_order_promised", "promised_latest", "id"),
+        sa.Index("customer_order_unpromised", "id", postgresql_where=sa.text("promised_latest IS NULL")),
         sa.Index("customer_order_late", "placed_at", "id", postgresql_where=sa.text("late")),
         sa.Index("customer_order_email", sa.text("lower(customer_email)")),
     )
