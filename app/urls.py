@@ -4,7 +4,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 ESCAPES = "a password's / ? # @ : and % are written %2F %3F %23 %40 %3A and %25"
-_HOST = r"(?:\[[^\]/?#@]*\]|[^][:,/?#@]*)(?::\d{1,5})?"
+_HOST = r"(?:\[[^\]/?#@]*\]|[^][:,/?#@]*)(?::\d{0,5})?"
 _PLACE = re.compile(rf"(?:[^/?#@]*@)?{_HOST}(?:,{_HOST})*(?:[/?][^#]*)?")
 
 

@@ -107,7 +107,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
 
 
 @pytest.mark.parametrize(
-    "place", ["", "here", "me:h%2Fu@here:1/db?host=/tmp", "me@[::1]:1,here:2/db", "/db?password=a@b"]
+    "place", ["", "here", "me:h%2Fu@here:1/db?host=/tmp", "me@[::1]:1,here:2/db", "me@here:/db", "/db?password=a@b"]
 )
 def test_a_place_of_postgres_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://{place}")

@@ -151,16 +151,16 @@ def test_a_network_is_loaded_from_files_and_loading_it_again_changes_nothing(dsn
 def test_every_bad_row_is_named_with_its_line_and_the_good_ones_are_taken(dsn: str, tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_text(
-        "sku,name,tags,weight_grams,colour\n"
-        'mug,Mug,"kitchen|\nsale",300,red\n'
+        "sku,name,tags,weight_grams,colour,colour\n"
+        'mug,Mug,"kitchen|\nsale",300,red,\n'
         "\n"
-        "cap,Cap,,heavy,\n"
-        ",Nameless,,1,\n"
+        "cap,Cap,,heavy,,\n"
+        ",Nameless,,1,,\n"
         "pen,Pen\n"
-        "bag,Bag,,-5,\n"
-        "mug,Again,,1,\n"
-        "hat,,,1,\n"
-        "jar,Jar,,5,\n"
+        "bag,Bag,,-5,,\n"
+        "mug,Again,,1,,\n"
+        "hat,,,1,,\n"
+        "jar,Jar,,5,,\n"
     )
     told = load(dsn, items=path)
     assert told.returncode == 1
@@ -174,7 +174,7 @@ def test_every_bad_row_is_named_with_its_line_and_the_good_ones_are_taken(dsn: s
     assert {line for line in bad if line.isdigit()} == {"5", "6", "7", "8", "9", "10"}
     assert "weight_grams" in bad["5"]
     assert "sku" in bad["6"]
-    assert "2 cells; the columns are 5" in bad["7"]
+    assert "2 cells; the columns are 6" in bad["7"]
     assert "weightGrams" in bad["8"]
     assert "Line 2 is about the same thing" in bad["9"]
     assert "name" in bad["10"]

@@ -236,7 +236,7 @@ def _examine(path: Path, kind: Kind, talk: Console) -> None:
     if missing:
         needed = f"its first line has to name {', '.join(kind.required)}, with commas between them"
         raise UnreadableFileError(f"{path} has no column {', '.join(missing)}: {needed}")
-    if twice := sorted({column for column in columns if columns.count(column) > 1}):
+    if twice := [column for column in sorted(kind.columns) if columns.count(column) > 1]:
         raise UnreadableFileError(f"{path} has more than one column {', '.join(twice)}")
     unknown = [column for column in columns if column not in kind.columns]
     if unknown:
