@@ -100,7 +100,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                 value = getattr(source, leaf.attribute)
                 if value is None and leaf.nullable:
                     return None
-                shown = leaf.coerce(value)
+                shown = None if value is None else leaf.coerce(value)
             except Exception:  # noqa: BLE001 - of any kind
                 shown = None
             if shown is not None and shown is not Undefined:

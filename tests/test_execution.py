@@ -1,5 +1,6 @@
 """Leaves are taken from their source at once: what comes of it is what graphql-core makes of them."""
 
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -18,7 +19,7 @@ class Colour(Enum):
 class Source:
     """What lacks some of its attributes, and has others that do not fit."""
 
-    name, size, colour, wrong_colour, nothing, required = "Ada", 3, Colour.RED, "green", None, None
+    name, size, colour, wrong_colour, nothing, required, amount = "Ada", 3, Colour.RED, "green", None, None, None
     wrong_size: Any = "three"
 
     @property
@@ -33,6 +34,7 @@ class Thing:
     colour: Colour
     nothing: str | None
     required: str
+    amount: Decimal
     wrong_size: int | None
     wrong_colour: Colour | None
     broken: str | None
@@ -53,10 +55,10 @@ class Query:
 def test_a_leaf_is_what_graphql_core_makes_of_it_and_so_is_its_error() -> None:
     graph = build_schema(Query)._schema
     assert set(graph.extensions[LEAVES]["Thing"]) == {
-        *("name", "size", "colour", "nothing", "required", "wrongSize", "wrongColour", "broken", "missing")
+        *("name", "size", "colour", "nothing", "required", "amount", "wrongSize", "wrongColour", "broken", "missing")
     }
     fits = "as: __typename name size colour nothing other: name"
-    for fields in (fits, "wrongSize", "wrongColour name", "broken size", "missing", "name required"):
+    for fields in (fits, "wrongSize", "wrongColour name", "broken size", "missing", "name required", "amount"):
         document = parse(f"{{ thing {{ {fields} }} }}")
         ours, theirs = (execute(graph, document, executor_class=kind) for kind in (Ours, None))
         assert ours.formatted == theirs.formatted
