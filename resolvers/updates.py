@@ -17,7 +17,6 @@ from domain.feed import Update as Fact
 from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, Role, UpdateKind
 from schema.assignments import Assignment
 from schema.context import Context, Info
-from schema.network import location_of
 from schema.orders import Order
 from schema.paging import uuid_of
 from schema.returns import Return
@@ -137,7 +136,6 @@ async def stock_updates(
                 kind=fact.kind,
                 row=row,
                 sku=row.sku,
-                location=await location_of(info, row.location_id),
                 on_hand=on_hand,
                 reserved=reserved,
                 available=available,

@@ -7,8 +7,9 @@ import strawberry
 from domain.inventory import StockRow
 from domain.vocabulary import AssignmentStatus, OrderStatus, ReturnStatus, UpdateKind
 from schema.assignments import Assignment
+from schema.context import Info
 from schema.inventory import StockLevel
-from schema.network import Location
+from schema.network import Location, location_of
 from schema.orders import Order
 from schema.returns import Return
 from schema.scalars import Cursor
@@ -37,10 +38,13 @@ class AssignmentUpdate(Update):
 class StockUpdate(Update):
     row: strawberry.Private[StockRow]
     sku: str
-    location: Location
     on_hand: int
     reserved: int
     available: int
+
+    @strawberry.field
+    async def location(self, info: Info) -> Location:
+        return await location_of(info, self.row.location_id)
 
     @strawberry.field(description="It, as it stands when it is read.")
     def level(self) -> StockLevel:
