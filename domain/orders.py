@@ -254,6 +254,19 @@ def fact(told: Told, step: Step, *, now: datetime) -> feed.Fact:
     )
 
 
+def work_fact(order: OrderRow, *, assignment_id: UUID, location_id: UUID, status: str, now: datetime) -> feed.Fact:
+    """Return what work of the order has come to as a fact for the feed."""
+    return feed.Fact(
+        kind=UpdateKind.ASSIGNMENT_STATUS_CHANGED,
+        at=now,
+        order_id=order.id,
+        assignment_id=assignment_id,
+        location_ids=(location_id,),
+        channel=order.channel,
+        status=status,
+    )
+
+
 async def places_of(connection: Connection, order_id: UUID) -> list[UUID]:
     """Return where an order's work lies or lay, as far as the locations know of it."""
     rows = await connection.fetch(

@@ -83,20 +83,8 @@ class Record:
         return updated
 
     async def _tell(self, row: AssignmentRow, order: OrderRow, status: AssignmentStatus, why: str) -> None:
-        await feed.record(
-            self.connection,
-            [
-                feed.Fact(
-                    kind=UpdateKind.ASSIGNMENT_STATUS_CHANGED,
-                    at=self.now,
-                    order_id=order.id,
-                    assignment_id=row.id,
-                    location_ids=(row.location_id,),
-                    channel=order.channel,
-                    status=status,
-                )
-            ],
-        )
+        fact = orders.work_fact(order, assignment_id=row.id, location_id=row.location_id, status=status, now=self.now)
+        await feed.record(self.connection, [fact])
         if status != row.status:
             sentence = SENTENCES[status].format(place="{place}", number=row.number, reason=why)
             await self.say(order, row, UpdateKind.ASSIGNMENT_STATUS_CHANGED, sentence)

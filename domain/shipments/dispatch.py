@@ -114,14 +114,8 @@ class Dispatch:
     async def _tell_work(self, row: ShipmentRow, order: OrderRow) -> None:
         """Tell those who follow the location's work that the label is there to be printed."""
         status: str = await self.connection.fetchval("SELECT status FROM assignment WHERE id = $1", row.assignment_id)
-        fact = feed.Fact(
-            kind=UpdateKind.ASSIGNMENT_STATUS_CHANGED,
-            at=self.now,
-            order_id=order.id,
-            assignment_id=row.assignment_id,
-            location_ids=(row.location_id,),
-            channel=order.channel,
-            status=status,
+        fact = orders.work_fact(
+            order, assignment_id=row.assignment_id, location_id=row.location_id, status=status, now=self.now
         )
         await feed.record(self.connection, [fact])
 
